@@ -1,0 +1,1 @@
+//! CAP files: model, reader, writer, verifier, converter.

@@ -1,0 +1,3 @@
+//! The `jpkise` binary: argument parsing and printing only.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! GlobalPlatform off-card: SCP03, keys, commands, registry.

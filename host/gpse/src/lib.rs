@@ -1,0 +1,1 @@
+//! The simulated GP-SE: card manager, security domains, SCP03 card side.

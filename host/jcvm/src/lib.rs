@@ -1,0 +1,1 @@
+//! A Java Card virtual machine that executes the bytes of a CAP.

@@ -1,0 +1,1 @@
+//! The JPKI card edge, certificates, requests, CMS and personalisation.

@@ -1,0 +1,1 @@
+//! Bytes both ends share: TLV, LV, DGI, status words, SCP03 derivation and MAC.
