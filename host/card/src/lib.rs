@@ -1,1 +1,12 @@
-//! Talking to a card: transports, APDUs, the trace.
+//! Talking to a card: APDUs, transports, the exchange with 61xx and 6Cxx resolved, and the trace.
+//!
+//! One way through: a workflow builds a [`CommandApdu`], [`Card::send`] puts it on a [`Transport`] and tells the
+//! [`Observer`] what went over the wire, with secrets named instead of shown.
+
+pub mod apdu;
+pub mod card;
+pub mod transport;
+
+pub use apdu::{ApduError, CommandApdu, Expected, ResponseApdu, SecretKind};
+pub use card::{Card, CardError, Exchange, Observer, PlainCommand};
+pub use transport::{Capabilities, Transport, TransportError};

@@ -1,0 +1,244 @@
+//! One card behind a transport: answers in pieces put together, every exchange shown to the observer.
+
+use std::time::{Duration, Instant};
+
+use jpkise_wire::StatusWord;
+use zeroize::Zeroizing;
+
+use crate::apdu::{ApduError, CommandApdu, Expected, ResponseApdu, SecretKind};
+use crate::transport::{Capabilities, Transport, TransportError};
+
+/// GET RESPONSE (ISO/IEC 7816-4 section 11.7).
+const INS_GET_RESPONSE: u8 = 0xC0;
+/// A chain of 61xx answers longer than this is a card gone mad, not data.
+const MAX_ANSWER: usize = 65_536;
+
+/// Why an exchange failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CardError {
+    /// Reader, card or connection.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The command cannot be coded, or the answer is none.
+    #[error(transparent)]
+    Apdu(#[from] ApduError),
+    /// The answer does not end.
+    #[error("the card answered more than 65,536 bytes in pieces")]
+    Endless,
+}
+
+/// What went over the wire, for the trace. Borrowed, so that nothing secret outlives the call.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// The command as sent.
+    pub command: &'a CommandApdu,
+    /// The answer as received, or `None` when the transport failed.
+    pub response: Option<&'a ResponseApdu>,
+    /// What the data field hides, if anything; a recorder must not write it then.
+    pub secret: Option<SecretKind>,
+    /// Header of the command before secure messaging and what its plaintext hides.
+    pub plain: Option<PlainCommand>,
+    /// Since the card was opened.
+    pub started: Duration,
+    /// From the first byte out to the last byte in.
+    pub took: Duration,
+}
+
+/// What a secured command was before it was wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlainCommand {
+    /// CLA INS P1 P2 before wrapping.
+    pub header: [u8; 4],
+    /// Length of the data before wrapping, in bytes.
+    pub data_length: usize,
+    /// What the data hides.
+    pub secret: Option<SecretKind>,
+}
+
+/// Sees every exchange. Must not fail: a trace that cannot be written reports that when it is closed.
+pub trait Observer {
+    /// One command and its answer.
+    fn exchange(&mut self, exchange: &Exchange<'_>);
+    /// A reset, with the new ATR.
+    fn reset(&mut self, atr: &[u8]);
+}
+
+/// A card: transport, counters, observers.
+pub struct Card<T> {
+    transport: T,
+    observers: Vec<Box<dyn Observer>>,
+    opened: Instant,
+    apdus: u64,
+    bytes: u64,
+}
+
+impl<T: Transport> Card<T> {
+    /// Around a connected transport.
+    pub fn new(transport: T) -> Self {
+        Self { transport, observers: Vec::new(), opened: Instant::now(), apdus: 0, bytes: 0 }
+    }
+
+    /// Adds an observer.
+    pub fn observe(&mut self, observer: Box<dyn Observer>) {
+        self.observers.push(observer);
+    }
+
+    /// Sends a command; 61xx is followed by GET RESPONSE, 6Cxx repeated once with the Le the card named.
+    pub fn send(&mut self, command: &CommandApdu) -> Result<ResponseApdu, CardError> {
+        self.send_secured(command, None)
+    }
+
+    /// As [`Self::send`], for a command that secure messaging has wrapped; `plain` goes to the trace. 6Cxx comes back
+    /// to the caller.
+    pub fn send_secured(
+        &mut self,
+        command: &CommandApdu,
+        plain: Option<PlainCommand>,
+    ) -> Result<ResponseApdu, CardError> {
+        let mut answer = self.exchange(command, plain)?;
+        // A wrapped command has moved the MAC chain: its session must wrap it anew, the same bytes would be refused.
+        if let (Some(le), None) = (answer.sw.right_le(), plain) {
+            let again = command.clone().expecting(Expected::from_short(le));
+            answer = self.exchange(&again, plain)?;
+        }
+        // GET RESPONSE goes to the channel of the command, outside secure messaging (GP Amendment D section 6.2.5).
+        let class = if command.cla & 0x40 == 0 { command.cla & 0x03 } else { 0x40 | command.cla & 0x0F };
+        while let Some(waiting) = answer.sw.bytes_waiting() {
+            let get =
+                CommandApdu::new(class, INS_GET_RESPONSE, 0, 0).expecting(Expected::from_short(waiting));
+            let more = self.exchange(&get, None)?;
+            answer.data.extend_from_slice(&more.data);
+            answer.sw = more.sw;
+            if answer.data.len() > MAX_ANSWER || (more.data.is_empty() && more.sw.bytes_waiting().is_some()) {
+                return Err(CardError::Endless);
+            }
+        }
+        Ok(answer)
+    }
+
+    fn exchange(
+        &mut self,
+        command: &CommandApdu,
+        plain: Option<PlainCommand>,
+    ) -> Result<ResponseApdu, CardError> {
+        let bytes: Zeroizing<Vec<u8>> = command.to_bytes()?;
+        let started = self.opened.elapsed();
+        let clock = Instant::now();
+        let result = self.transport.transmit(&bytes);
+        let took = clock.elapsed();
+        self.apdus += 1;
+        self.bytes += (bytes.len() + result.as_ref().map_or(0, Vec::len)) as u64;
+        let result = result.map_err(CardError::from).and_then(|answer| {
+            ResponseApdu::parse(&answer).map_err(|_| TransportError::Malformed(answer.len()).into())
+        });
+        let exchange = Exchange {
+            command,
+            response: result.as_ref().ok(),
+            secret: command.secret(),
+            plain,
+            started,
+            took,
+        };
+        for observer in &mut self.observers {
+            observer.exchange(&exchange);
+        }
+        result
+    }
+
+    /// Cold reset; returns the ATR.
+    pub fn reset(&mut self) -> Result<Vec<u8>, CardError> {
+        let atr = self.transport.reset()?;
+        for observer in &mut self.observers {
+            observer.reset(&atr);
+        }
+        Ok(atr)
+    }
+
+    /// The ATR of the last reset.
+    pub fn atr(&self) -> &[u8] {
+        self.transport.atr()
+    }
+
+    /// Reader name or kind of simulation.
+    pub fn name(&self) -> &str {
+        self.transport.name()
+    }
+
+    /// What the transport can carry.
+    pub fn capabilities(&self) -> Capabilities {
+        self.transport.capabilities()
+    }
+
+    /// APDUs exchanged so far, GET RESPONSE and repetitions included.
+    pub fn apdus(&self) -> u64 {
+        self.apdus
+    }
+
+    /// Bytes exchanged so far, both ways, status words included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The transport itself.
+    pub fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+}
+
+/// Refuses anything but 9000; the answer's data otherwise.
+pub fn data_of(answer: ResponseApdu) -> Result<Vec<u8>, StatusWord> {
+    if answer.sw.is_success() {
+        Ok(answer.data)
+    } else {
+        Err(answer.sw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays fixed answers and asserts each command.
+    struct Script(Vec<(&'static str, &'static str)>);
+
+    impl Transport for Script {
+        fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+            let (expected, answer) = self.0.remove(0);
+            assert_eq!(hex::encode(command), expected);
+            Ok(hex::decode(answer).unwrap())
+        }
+        fn reset(&mut self) -> Result<Vec<u8>, TransportError> {
+            Ok(vec![0x3B])
+        }
+        fn atr(&self) -> &[u8] {
+            &[0x3B]
+        }
+        fn name(&self) -> &'static str {
+            "script"
+        }
+    }
+
+    #[test]
+    fn pieces_are_fetched_on_the_command_s_channel_and_6cxx_is_repeated_once() {
+        let mut card = Card::new(Script(vec![
+            ("81ca006600", "6c04"),
+            ("81ca006604", "01026102"),
+            ("01c0000002", "03046101"),
+            ("01c0000001", "059000"),
+        ]));
+        let answer = card.send(&CommandApdu::new(0x81, 0xCA, 0, 0x66).expecting_all()).unwrap();
+        assert_eq!((answer.data.as_slice(), answer.sw), (&[1, 2, 3, 4, 5][..], StatusWord::SUCCESS));
+        assert_eq!(card.apdus(), 4);
+        assert!(card.transport_mut().0.is_empty());
+    }
+
+    #[test]
+    fn a_card_that_never_ends_or_answers_one_byte_is_an_error() {
+        let mut card = Card::new(Script(vec![("00ca0000", "6100"), ("00c0000000", "6100")]));
+        assert!(matches!(card.send(&CommandApdu::new(0, 0xCA, 0, 0)), Err(CardError::Endless)));
+        let mut card = Card::new(Script(vec![("00ca0000", "90")]));
+        let error = card.send(&CommandApdu::new(0, 0xCA, 0, 0)).unwrap_err();
+        assert!(matches!(error, CardError::Transport(TransportError::Malformed(1))));
+    }
+}
