@@ -1,1 +1,11 @@
-//! GlobalPlatform off-card: SCP03, keys, commands, registry.
+//! GlobalPlatform off-card: SCP03, keys and key sources, commands, registry, workflows.
+//!
+//! [`scp03`] opens and runs a secure channel; everything that makes bytes is pure, only sessions and workflows talk to
+//! a card.
+
+pub mod channel;
+pub mod random;
+pub mod scp03;
+
+pub use channel::LogicalChannel;
+pub use random::SecureRandom;

@@ -43,6 +43,8 @@ impl IParameter {
     pub const R_MAC: u8 = 0x20;
     /// b7: R-ENCRYPTION supported, together with R-MAC only.
     pub const R_ENC: u8 = 0x40;
+    /// 00: random card challenge, S8, no protection of answers.
+    pub const NONE: Self = Self(0);
 
     /// Takes the byte; `None` for combinations the table does not define (R-ENC without R-MAC, reserved bits).
     pub const fn new(value: u8) -> Option<Self> {

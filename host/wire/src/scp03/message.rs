@@ -1,28 +1,73 @@
 //! MACs, initial chaining vectors and padding of secured messages (sections 6.2.4 to 6.2.7).
 
-use aes::{Aes128, Aes192, Aes256};
-use cmac::digest::core_api::CoreWrapper;
-use cmac::digest::InnerInit;
-use cmac::{CmacCore, Mac};
+use zeroize::Zeroizing;
 
 use super::key::AesCipher;
 use super::BLOCK;
 
-/// AES-CMAC (NIST SP 800-38B) over the parts, one after the other.
-pub fn mac(cipher: &AesCipher, parts: &[&[u8]]) -> [u8; BLOCK] {
-    fn run<M: Mac>(mut mac: M, parts: &[&[u8]]) -> [u8; BLOCK] {
+/// An AES-CMAC key (NIST SP 800-38B) with its subkeys, made once per session.
+pub struct MacKey {
+    cipher: AesCipher,
+    whole: Zeroizing<[u8; BLOCK]>,
+    padded: Zeroizing<[u8; BLOCK]>,
+}
+
+impl MacKey {
+    /// Makes the two subkeys K1 and K2 (section 6.1 of SP 800-38B).
+    #[must_use]
+    pub fn new(cipher: AesCipher) -> Self {
+        let mut zero = Zeroizing::new([0; BLOCK]);
+        cipher.encrypt_block(&mut zero);
+        let whole = doubled(&zero);
+        let padded = doubled(&whole);
+        Self { cipher, whole, padded }
+    }
+
+    /// The full MAC over the parts, one after the other.
+    #[must_use]
+    pub fn mac(&self, parts: &[&[u8]]) -> [u8; BLOCK] {
+        let mut state = [0; BLOCK];
+        let mut filled = 0;
         for part in parts {
-            mac.update(part);
+            let mut rest = *part;
+            while !rest.is_empty() {
+                // A full block is enciphered only when more follows: the last one gets a subkey first.
+                if filled == BLOCK {
+                    self.cipher.encrypt_block(&mut state);
+                    filled = 0;
+                }
+                let (now, later) = rest.split_at(rest.len().min(BLOCK - filled));
+                for (s, b) in state[filled..].iter_mut().zip(now) {
+                    *s ^= b;
+                }
+                filled += now.len();
+                rest = later;
+            }
         }
-        let mut out = [0; BLOCK];
-        out.copy_from_slice(&mac.finalize().into_bytes());
-        out
+        let subkey = if filled == BLOCK {
+            &self.whole
+        } else {
+            state[filled] ^= 0x80;
+            &self.padded
+        };
+        for (s, k) in state.iter_mut().zip(subkey.iter()) {
+            *s ^= k;
+        }
+        self.cipher.encrypt_block(&mut state);
+        state
     }
-    match cipher {
-        AesCipher::Aes128(c) => run(CoreWrapper::from_core(CmacCore::<Aes128>::inner_init(c.clone())), parts),
-        AesCipher::Aes192(c) => run(CoreWrapper::from_core(CmacCore::<Aes192>::inner_init(c.clone())), parts),
-        AesCipher::Aes256(c) => run(CoreWrapper::from_core(CmacCore::<Aes256>::inner_init(c.clone())), parts),
-    }
+}
+
+/// Multiplication by x in GF(2^128), without a branch on the secret.
+fn doubled(block: &[u8; BLOCK]) -> Zeroizing<[u8; BLOCK]> {
+    let value = u128::from_be_bytes(*block);
+    let reduction = 0x87 & (value >> 127).wrapping_neg();
+    Zeroizing::new(((value << 1) ^ reduction).to_be_bytes())
+}
+
+/// AES-CMAC over the parts, one after the other.
+pub fn mac(cipher: &AesCipher, parts: &[&[u8]]) -> [u8; BLOCK] {
+    MacKey::new(cipher.clone()).mac(parts)
 }
 
 /// The MAC chaining value: the full MAC of the last command, sixteen 00 before EXTERNAL AUTHENTICATE (section 6.2.3).

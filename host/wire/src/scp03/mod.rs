@@ -12,7 +12,7 @@ pub use derive::{
 };
 pub use key::{dek_decrypt, dek_encrypt, AesCipher, AesKey, KeyCheckValue, KeyError, KeyLength, StaticKeys};
 pub use level::{IParameter, LevelError, SMode, SecurityLevel};
-pub use message::{command_icv, mac, pad, padded_length, response_icv, unpad, MacChain};
+pub use message::{command_icv, mac, pad, padded_length, response_icv, unpad, MacChain, MacKey};
 
 /// AES block and full MAC size in bytes.
 pub const BLOCK: usize = 16;
