@@ -1,1 +1,3 @@
 //! The JPKI card edge, certificates, requests, CMS and personalisation.
+
+pub mod edge;
