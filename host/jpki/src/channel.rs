@@ -1,0 +1,70 @@
+//! The ways to the applet: in clear, and through its own secure channel.
+
+use std::error::Error;
+
+use jpkise_card::{Card, CardError, CommandApdu, ResponseApdu, Transport};
+use jpkise_wire::scp03::{SMode, SecurityLevel};
+use jpkise_wire::StatusWord;
+
+/// The way to the card failed. The card's own refusals are status words, never this: a PIN that could not be sent is
+/// not a wrong PIN.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// Reader, card or connection.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// Secure messaging failed: a MAC is wrong or missing. The channel is gone.
+    #[error("the secure channel broke: {0}")]
+    Secure(#[source] Box<dyn Error + Send + Sync>),
+    /// Whatever stands between refused to pass the command on (an access control enforcer, a relay).
+    #[error("the command was not passed on: {0}")]
+    Denied(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// Commands in clear on the current selection.
+pub trait Channel {
+    /// Sends one command; 61xx and 6Cxx are dealt with below.
+    fn clear(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError>;
+}
+
+impl<T: Transport> Channel for Card<T> {
+    fn clear(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        Ok(self.send(command)?)
+    }
+}
+
+/// The applet's own secure channel, open: the SP-TSM's side. Clear commands reach the same selection beside it, without
+/// moving its counters.
+pub trait AdminChannel: Channel {
+    /// Wraps, sends, checks and unwraps. The command is given as it is before wrapping (class 80).
+    fn secured(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError>;
+
+    /// Enciphers whole blocks under the channel's Key-DEK.
+    fn encrypt_dek(&mut self, clear: &[u8]) -> Result<Vec<u8>, ChannelError>;
+
+    /// Level of the channel.
+    fn level(&self) -> SecurityLevel;
+
+    /// Size of its MACs.
+    fn s_mode(&self) -> SMode;
+}
+
+/// A status word where 9000 was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{command} was refused with {sw}{}", meaning(*.sw))]
+pub struct Refusal {
+    /// The command's name in the standard.
+    pub command: &'static str,
+    /// What the card answered.
+    pub sw: StatusWord,
+}
+
+fn meaning(sw: StatusWord) -> String {
+    sw.standard_text().map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
+/// The data of an answer with 9000, otherwise the refusal.
+pub(crate) fn accept(command: &'static str, answer: ResponseApdu) -> Result<Vec<u8>, Refusal> {
+    jpkise_card::card::data_of(answer).map_err(|sw| Refusal { command, sw })
+}
