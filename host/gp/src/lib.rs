@@ -4,7 +4,9 @@
 //! a card.
 
 pub mod channel;
+pub mod commands;
 pub mod random;
+pub mod registry;
 pub mod scp03;
 
 pub use channel::LogicalChannel;

@@ -1,23 +1,21 @@
 //! The channel as a typestate over a card.
 
-use super::error::{CryptogramDiffers, HostRefused, RefusedBeforeKeys, ScpError};
-use super::initialize::{InitializeUpdate, KeyInformation};
-use super::keys::{KeySet, KeySource};
-use super::messaging::{MacClass, Policy, SecureMessaging};
-use crate::channel::{class_under_mac, secured, LogicalChannel};
-use crate::random::SecureRandom;
 use jpkise_card::{Card, CommandApdu, Expected, PlainCommand, ResponseApdu, Transport};
 use jpkise_wire::scp03::{
-    cryptogram, Challenge, Cryptogram, Derivation, IParameter, MacChain, MacKey, SMode, SecurityLevel,
-    SequenceCounter, SessionKeys, BLOCK, INS_EXTERNAL_AUTHENTICATE, INS_INITIALIZE_UPDATE,
+    cryptogram, Challenge, Cryptogram, Derivation, IParameter, SMode, SecurityLevel, SequenceCounter,
+    SessionKeys, BLOCK,
 };
-use jpkise_wire::tlv::{Tag, Tlv};
 use jpkise_wire::{Aid, StatusWord};
 
-/// SELECT (GP Card Specification 2.3.1 section 11.9).
-const INS_SELECT: u8 = 0xA4;
-/// P1: by name.
-const P1_BY_NAME: u8 = 0x04;
+use super::error::{CryptogramDiffers, HostRefused, RefusedBeforeKeys, ScpError};
+use super::keys::{KeySet, KeySource};
+use super::messaging::{Policy, SecureMessaging};
+use crate::channel::LogicalChannel;
+use crate::commands::external_authenticate::external_authenticate;
+use crate::commands::initialize_update::{initialize_update, InitializeUpdate, KeyInformation};
+use crate::commands::select::{select, Fci};
+use crate::random::SecureRandom;
+
 /// Instructions whose P1.b8 chains segments of one long command (section 11.1.5.1 of the Card Specification).
 const CHAINED: [u8; 3] = [0xE4, 0xE6, 0xD8];
 /// P1.b8: more segments follow.
@@ -108,16 +106,18 @@ impl<'a, T: Transport> Session<'a, T, Selected> {
         channel: LogicalChannel,
         aid: Option<&Aid>,
     ) -> Result<Self, ScpError> {
-        let mut command = CommandApdu::new(channel.class(0x00), INS_SELECT, P1_BY_NAME, 0).expecting_all();
-        if let Some(aid) = aid {
-            command = command.with_data(aid.as_bytes());
-        }
+        let mut command = select(aid.map_or(&[], |a| a.as_bytes()));
+        command.cla = channel.class(command.cla);
         let answer = card.send(&command)?;
         // 6283: the card is locked, its issuer security domain is selected all the same (section 11.9.3.2).
         if !answer.sw.is_success() && answer.sw != StatusWord::CARD_LOCKED {
             return Err(ScpError::Select { aid: aid.copied(), sw: answer.sw });
         }
-        let selected = Selected { aid: named_aid(&answer.data), fci: answer.data, sw: answer.sw };
+        let selected = Selected {
+            aid: Fci::parse(&answer.data).ok().and_then(|fci| fci.aid),
+            fci: answer.data,
+            sw: answer.sw,
+        };
         Ok(Self { card, channel, policy: Policy::default(), state: selected })
     }
 
@@ -325,7 +325,7 @@ impl<'a, T: Transport> Session<'a, T, Authenticated<'a>> {
     }
 }
 
-/// INITIALIZE UPDATE: 80 50 KVN 00 | host challenge 8/16 | Le 00 (section 7.1.1).
+/// One INITIALIZE UPDATE with a fresh challenge.
 fn request<T: Transport>(
     card: &mut Card<T>,
     channel: LogicalChannel,
@@ -337,34 +337,9 @@ fn request<T: Transport>(
     let bytes = &mut bytes[..mode.bytes()];
     rng.fill_bytes(bytes);
     let challenge = Challenge::new(bytes).ok_or(ScpError::MalformedInitializeUpdate { length: 0 })?;
-    let command = CommandApdu::new(channel.class(0x80), INS_INITIALIZE_UPDATE, kvn, 0)
-        .with_data(challenge.as_bytes())
-        .expecting_all();
+    let mut command = initialize_update(kvn, &challenge);
+    command.cla = channel.class(command.cla);
     Ok((challenge, card.send(&command)?))
-}
-
-/// EXTERNAL AUTHENTICATE: 84 82 level 00 | host cryptogram 8/16, C-MAC 8/16 (section 7.1.2); and the chaining value it
-/// leaves, which is the full MAC.
-pub(crate) fn external_authenticate(
-    channel: LogicalChannel,
-    level: SecurityLevel,
-    host_cryptogram: &Cryptogram,
-    keys: &SessionKeys,
-    mac_class: MacClass,
-) -> (CommandApdu, MacChain) {
-    let mode = host_cryptogram.mode();
-    let class = secured(channel.class(0x80));
-    let under_mac = match mac_class {
-        MacClass::ChannelZero => class_under_mac(class),
-        MacClass::AsSent => class,
-    };
-    // 16 or 32: both cryptogram and MAC have the S mode's length.
-    #[allow(clippy::cast_possible_truncation)]
-    let lc = 2 * mode.bytes() as u8;
-    let header = [under_mac, INS_EXTERNAL_AUTHENTICATE, level.value(), 0, lc];
-    let chain = MacKey::new(keys.mac.cipher()).mac(&[&[0; BLOCK], &header, host_cryptogram.as_bytes()]);
-    let data = [host_cryptogram.as_bytes(), &chain[..mode.bytes()]].concat();
-    (CommandApdu::new(class, INS_EXTERNAL_AUTHENTICATE, level.value(), 0).with_data(data), chain)
 }
 
 fn check_challenge(
@@ -384,13 +359,6 @@ fn check_challenge(
         Ok(_) => ChallengeCheck::Differs,
         Err(_) => ChallengeCheck::NotChecked,
     }
-}
-
-/// The AID in file control information: 6F { 84 AID, … } (GP Card Specification 2.3.1 section 11.9.3.1).
-fn named_aid(fci: &[u8]) -> Option<Aid> {
-    let template = Tlv::expect(fci, Tag(0x6F)).ok()?;
-    let name = Tlv::read_all(template).ok()?.into_iter().find(|t| t.tag == Tag(0x84))?;
-    Aid::new(name.value).ok()
 }
 
 fn send_clear<T: Transport>(
