@@ -22,3 +22,13 @@ sim-stopped = Stopped after { $apdus ->
     [one] one APDU
    *[other] { $apdus } APDUs
   }.
+
+usage-invalid-value = { $argument } does not take the value "{ $value }"
+usage-unknown-argument = unknown argument { $argument }
+usage-unknown-command = unknown command { $argument }
+usage-missing-argument = missing: { $argument }
+usage-missing-command = a command is missing
+usage-conflict = { $argument } cannot be used here
+usage-suggested = perhaps: { $values }
+usage-valid = possible: { $values }
+usage-help = "--help" lists commands and options

@@ -19,3 +19,13 @@ sim-power-off = 電源オフ
 sim-reset = リセット
 sim-reader-gone = 仮想リーダーとの接続が切れました。再接続します …
 sim-stopped = 終了しました（APDU { $apdus } 件）。
+
+usage-invalid-value = { $argument } に「{ $value }」は指定できません
+usage-unknown-argument = 不明な引数です: { $argument }
+usage-unknown-command = 不明なコマンドです: { $argument }
+usage-missing-argument = 引数が足りません: { $argument }
+usage-missing-command = コマンドを指定してください
+usage-conflict = { $argument } はここでは使えません
+usage-suggested = もしかして: { $values }
+usage-valid = 指定できるもの: { $values }
+usage-help = --help でコマンドとオプションを一覧できます
