@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod commands;
+pub mod keys;
 pub mod random;
 pub mod registry;
 pub mod scp03;

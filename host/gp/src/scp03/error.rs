@@ -4,7 +4,7 @@ use jpkise_card::{ApduError, CardError};
 use jpkise_wire::scp03::{IParameter, SecurityLevel};
 use jpkise_wire::{Aid, StatusWord};
 
-use super::keys::{KeySet, KeySourceError};
+use crate::keys::{KeySet, KeySourceError};
 
 /// INITIALIZE UPDATE was refused: no key was tried, other keys would not help, no try was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

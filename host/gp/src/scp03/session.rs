@@ -8,12 +8,12 @@ use jpkise_wire::scp03::{
 use jpkise_wire::{Aid, StatusWord};
 
 use super::error::{CryptogramDiffers, HostRefused, RefusedBeforeKeys, ScpError};
-use super::keys::{KeySet, KeySource};
 use super::messaging::{Policy, SecureMessaging};
 use crate::channel::LogicalChannel;
 use crate::commands::external_authenticate::external_authenticate;
 use crate::commands::initialize_update::{initialize_update, InitializeUpdate, KeyInformation};
 use crate::commands::select::{select, Fci};
+use crate::keys::{KeySet, KeySource};
 use crate::random::SecureRandom;
 
 /// Instructions whose P1.b8 chains segments of one long command (section 11.1.5.1 of the Card Specification).
