@@ -5,9 +5,11 @@
 
 pub mod channel;
 pub mod commands;
+pub mod keys;
 pub mod random;
 pub mod registry;
 pub mod scp03;
+pub mod vectors;
 
 pub use channel::LogicalChannel;
 pub use random::SecureRandom;
