@@ -26,17 +26,6 @@ pub fn check(directory: &Path, arguments: &[&str]) -> io::Result<Opinion> {
     }
 }
 
-/// Several checks, one after the other, up to the first that is not accepted.
-pub fn check_all(directory: &Path, checks: &[&[&str]]) -> io::Result<Opinion> {
-    for arguments in checks {
-        match check(directory, arguments)? {
-            Opinion::Accepted => {}
-            other => return Ok(other),
-        }
-    }
-    Ok(Opinion::Accepted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,12 +23,14 @@ pub struct OutDir {
 
 impl OutDir {
     /// Every name a run may write, apart from the trace.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 17] = [
         "sign-cert.der",
         "sign-ca.der",
+        "sign-cert.pem",
         "sign-ca.pem",
         "auth-cert.der",
         "auth-ca.der",
+        "auth-cert.pem",
         "auth-ca.pem",
         "sign.csr",
         "auth.csr",
