@@ -9,6 +9,7 @@ pub mod keys;
 pub mod random;
 pub mod registry;
 pub mod scp03;
+pub mod vectors;
 
 pub use channel::LogicalChannel;
 pub use random::SecureRandom;

@@ -52,9 +52,6 @@ pub enum SecurityFault {
     /// Deciphered data without the padding's 80, or not whole blocks.
     #[error("the answer's padding is wrong")]
     Padding,
-    /// Fewer than the two bytes of a status word.
-    #[error("the answer is shorter than a status word")]
-    Truncated,
 }
 
 /// Why a channel could not be opened or used.

@@ -35,6 +35,7 @@ pub struct Initialized<'a> {
     keys: &'a dyn KeySource,
     session_keys: SessionKeys,
     host_cryptogram: Cryptogram,
+    card_challenge: Challenge,
     info: SessionInfo,
 }
 
@@ -191,7 +192,8 @@ impl<'a, T: Transport> Session<'a, T, Selected> {
         };
         let host_cryptogram =
             cryptogram(&session_keys.mac, Derivation::HostCryptogram, &host, &parsed.card_challenge);
-        let state = Initialized { selected, keys, session_keys, host_cryptogram, info };
+        let card_challenge = parsed.card_challenge;
+        let state = Initialized { selected, keys, session_keys, host_cryptogram, card_challenge, info };
         Ok(Session { card, channel, policy, state })
     }
 }
@@ -202,13 +204,23 @@ impl<'a, T: Transport> Session<'a, T, Initialized<'a>> {
         &self.state.info
     }
 
+    /// The card's challenge, for transcripts.
+    pub fn card_challenge(&self) -> &Challenge {
+        &self.state.card_challenge
+    }
+
+    /// The cryptogram EXTERNAL AUTHENTICATE will carry, for transcripts.
+    pub fn host_cryptogram(&self) -> &Cryptogram {
+        &self.state.host_cryptogram
+    }
+
     /// EXTERNAL AUTHENTICATE at `level`; refused here when the card does not offer it.
     pub fn external_authenticate(
         self,
         level: SecurityLevel,
     ) -> Result<Session<'a, T, Authenticated<'a>>, ScpError> {
         let Self { card, channel, policy, state } = self;
-        let Initialized { selected, keys, session_keys, host_cryptogram, info } = state;
+        let Initialized { selected, keys, session_keys, host_cryptogram, info, .. } = state;
         let i = info.key_information.i;
         if !i.offers(level) {
             return Err(ScpError::LevelNotOffered { level, i });
