@@ -5,11 +5,15 @@
 
 pub mod channel;
 pub mod commands;
+pub mod error;
+pub mod identity;
 pub mod keys;
 pub mod random;
 pub mod registry;
 pub mod scp03;
 pub mod vectors;
+pub mod workflow;
 
 pub use channel::LogicalChannel;
+pub use error::{GpError, Progress, Refusal, Stage};
 pub use random::SecureRandom;

@@ -73,7 +73,9 @@ pub fn get_status(subset: Subset, form: AnswerForm, next: bool, prefix: &[u8], t
     tlv::write(&mut data, TAG_AID, prefix);
     if !tags.is_empty() {
         let mut list = Vec::new();
-        tags.iter().for_each(|tag| tag.write(&mut list));
+        for tag in tags {
+            tag.write(&mut list);
+        }
         tlv::write(&mut data, TAG_TAG_LIST, &list);
     }
     let form = if form == AnswerForm::Tlv { P2_TLV } else { 0 };

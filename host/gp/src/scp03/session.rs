@@ -2,8 +2,8 @@
 
 use jpkise_card::{Card, CommandApdu, Expected, PlainCommand, ResponseApdu, Transport};
 use jpkise_wire::scp03::{
-    cryptogram, Challenge, Cryptogram, Derivation, IParameter, SMode, SecurityLevel, SequenceCounter,
-    SessionKeys, BLOCK,
+    cryptogram, Challenge, Cryptogram, Derivation, IParameter, KeyLength, SMode, SecurityLevel,
+    SequenceCounter, SessionKeys, BLOCK,
 };
 use jpkise_wire::{Aid, StatusWord};
 
@@ -150,6 +150,11 @@ impl<'a, T: Transport> Session<'a, T, Selected> {
         self.state.sw
     }
 
+    /// The card, for what goes beside the selected application: other channels, counters, its answer to reset.
+    pub fn card(&mut self) -> &mut Card<T> {
+        self.card
+    }
+
     /// Sends a command in clear to the selected application.
     pub fn send_clear(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ScpError> {
         send_clear(self.card, self.channel, command)
@@ -157,12 +162,12 @@ impl<'a, T: Transport> Session<'a, T, Selected> {
 
     /// INITIALIZE UPDATE with key version `kvn` (00 for the domain's default), with 8-byte challenges first and 16-byte
     /// ones when the card asks for them by 6700. The card cryptogram is checked before this returns.
-    pub fn initialize_update(
+    pub fn initialize_update<'k>(
         self,
-        keys: &'a dyn KeySource,
+        keys: &'k dyn KeySource,
         kvn: u8,
         rng: &mut dyn SecureRandom,
-    ) -> Result<Session<'a, T, Initialized<'a>>, ScpError> {
+    ) -> Result<Session<'a, T, Initialized<'k>>, ScpError> {
         let Self { card, channel, policy, state: selected } = self;
         let (mut host, mut answer) = request(card, channel, kvn, SMode::S8, rng)?;
         // How a card that knows only S16 answers an 8-byte challenge (Amendment D 1.2 section 7.1.1).
@@ -198,7 +203,7 @@ impl<'a, T: Transport> Session<'a, T, Selected> {
     }
 }
 
-impl<'a, T: Transport> Session<'a, T, Initialized<'a>> {
+impl<'a, 'k, T: Transport> Session<'a, T, Initialized<'k>> {
     /// What INITIALIZE UPDATE told.
     pub fn info(&self) -> &SessionInfo {
         &self.state.info
@@ -218,7 +223,7 @@ impl<'a, T: Transport> Session<'a, T, Initialized<'a>> {
     pub fn external_authenticate(
         self,
         level: SecurityLevel,
-    ) -> Result<Session<'a, T, Authenticated<'a>>, ScpError> {
+    ) -> Result<Session<'a, T, Authenticated<'k>>, ScpError> {
         let Self { card, channel, policy, state } = self;
         let Initialized { selected, keys, session_keys, host_cryptogram, info, .. } = state;
         let i = info.key_information.i;
@@ -236,7 +241,7 @@ impl<'a, T: Transport> Session<'a, T, Initialized<'a>> {
     }
 }
 
-impl<'a, T: Transport> Session<'a, T, Authenticated<'a>> {
+impl<T: Transport> Session<'_, T, Authenticated<'_>> {
     /// What INITIALIZE UPDATE told.
     pub fn info(&self) -> &SessionInfo {
         &self.state.info
@@ -265,6 +270,11 @@ impl<'a, T: Transport> Session<'a, T, Authenticated<'a>> {
     /// `data`, whole blocks, enciphered under the Key-DEK of the set in use.
     pub fn encrypt_dek(&self, data: &[u8]) -> Result<Vec<u8>, ScpError> {
         Ok(self.state.keys.encrypt_dek(&self.state.info.set, data)?)
+    }
+
+    /// Length of the keys in use.
+    pub fn key_length(&self) -> Result<KeyLength, ScpError> {
+        Ok(self.state.keys.key_length(&self.state.info.set)?)
     }
 
     /// The card, for what goes beside the channel: other channels, counters.
