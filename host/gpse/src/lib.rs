@@ -21,4 +21,5 @@ pub mod store;
 pub use manager::GpSe;
 pub use profile::Profile;
 pub use random::Randomness;
+pub use runtime::jcardsim::JCardSim;
 pub use runtime::{GpServices, Interface, NoApplets, Runtime, RuntimeError};
