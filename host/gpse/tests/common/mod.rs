@@ -36,8 +36,11 @@ pub fn lv(fields: &[&str]) -> String {
     fields.iter().map(|f| format!("{:02X}{}", f.len() / 2, f)).collect()
 }
 
-/// A short command with data and Le 00.
+/// A short command with Le 00 and, unless empty, data.
 pub fn case4(header: &str, data: &str) -> String {
+    if data.is_empty() {
+        return format!("{header}00");
+    }
     format!("{header}{:02X}{data}00", data.len() / 2)
 }
 

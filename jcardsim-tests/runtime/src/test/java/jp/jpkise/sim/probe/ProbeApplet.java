@@ -177,7 +177,10 @@ public class ProbeApplet extends Applet implements AppletEvent, Application {
 
     private void echo(APDU apdu) {
         short length = apdu.setIncomingAndReceive();
-        apdu.setOutgoingAndSend(ISO7816.OFFSET_CDATA, length);
+        byte[] buffer = apdu.getBuffer();
+        // jCardSim sends nothing that reaches beyond byte 258 of the buffer, however large that is.
+        Util.arrayCopyNonAtomic(buffer, ISO7816.OFFSET_CDATA, buffer, (short) 0, length);
+        apdu.setOutgoingAndSend((short) 0, length);
     }
 
     private void secured(APDU apdu, SecureChannel channel, boolean decrypt) {
