@@ -17,6 +17,7 @@ pub mod registry;
 pub mod runtime;
 pub mod secure_channel;
 pub mod store;
+pub mod vpcd;
 
 pub use manager::GpSe;
 pub use profile::Profile;

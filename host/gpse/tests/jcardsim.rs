@@ -1,4 +1,5 @@
 //! The runtime seam on jCardSim: real applets behind the card manager. Needs the built runtime, else skips.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
@@ -88,7 +89,9 @@ fn malformed_commands_answer_6700_and_leave_the_applet_alone() {
     let Some(mut card) = card() else { return };
     install(&mut card, PROBE, ONE, "");
     select(&mut card, ONE);
-    for command in ["", "80", "801200", "8012000005AA", "80120000000001", "801200000000020A", "8012000002AABBCCDD"] {
+    for command in
+        ["", "80", "801200", "8012000005AA", "80120000000001", "801200000000020A", "8012000002AABBCCDD"]
+    {
         assert_eq!(send(&mut card, command), "6700", "{command}");
     }
     // Well formed but extended, which this applet does not take.
@@ -142,7 +145,9 @@ fn transient_memory_follows_selection_and_reset() {
     let Some(mut card) = card() else { return };
     install(&mut card, PROBE, ONE, "");
     select(&mut card, ONE);
-    for (command, answer) in [("8022010000", "01"), ("8022010000", "02"), ("8022020000", "01"), ("8022020000", "02")] {
+    for (command, answer) in
+        [("8022010000", "01"), ("8022010000", "02"), ("8022020000", "01"), ("8022020000", "02")]
+    {
         assert_eq!(send(&mut card, command), format!("{answer}9000"));
     }
     select(&mut card, ONE);
@@ -295,7 +300,11 @@ fn a_killed_process_is_an_error_and_a_second_card_works() {
     let mut card = GpSe::in_memory(Profile::default(), Box::new(runtime)).unwrap();
     install(&mut card, PROBE, ONE, "");
     select(&mut card, ONE);
-    assert!(std::process::Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success());
+    assert!(std::process::Command::new("kill")
+        .args(["-9", &process.to_string()])
+        .status()
+        .unwrap()
+        .success());
     let started = Instant::now();
     let error = card.transmit(&unhex("8010000000")).unwrap_err();
     assert!(matches!(&error, TransportError::ProcessEnded(why) if why.contains("signal")), "{error}");

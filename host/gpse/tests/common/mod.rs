@@ -1,5 +1,5 @@
 //! What the tests share: a small SCP03 host over the shared primitives, hexadecimal helpers, a runtime in Rust.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::format_collect)]
 
 pub mod stub;
 
