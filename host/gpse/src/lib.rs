@@ -17,8 +17,10 @@ pub mod registry;
 pub mod runtime;
 pub mod secure_channel;
 pub mod store;
+pub mod vpcd;
 
 pub use manager::GpSe;
 pub use profile::Profile;
 pub use random::Randomness;
+pub use runtime::jcardsim::JCardSim;
 pub use runtime::{GpServices, Interface, NoApplets, Runtime, RuntimeError};

@@ -8,6 +8,8 @@
 //! the one truth about what exists, then tells the runtime. A power cut between the two is repaired at the next reset,
 //! which settles too.
 
+pub mod jcardsim;
+
 use jpkise_card::TransportError;
 use jpkise_wire::{Aid, StatusWord};
 
