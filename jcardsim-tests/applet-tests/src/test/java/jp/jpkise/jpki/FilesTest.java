@@ -62,6 +62,12 @@ class FilesTest {
         assertEquals(answer, Hex.of(got.data()) + String.format("%04X", got.sw()));
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"00A40400", "00A4040000", "00A4040C04D392F000", "00A4040C11D392F00026010000000100000000000000"})
+    void a_select_by_name_without_a_name_a_card_could_have_is_6a82(String command) {
+        issued.send(command).sw(0x6A82);
+    }
+
     @Test
     void a_failed_select_ef_keeps_the_current_ef() {
         issued.selectEf(0x02).ok();
@@ -113,7 +119,7 @@ class FilesTest {
     @Test
     void short_id_zero_means_the_current_ef() {
         issued.selectEf(0x02).ok();
-        issued.send("00B0800004").sw(0x6A82);
+        assertArrayEquals(Arrays.copyOfRange(ca, 5, 9), issued.send("00B0800504").ok().data());
     }
 
     /** Section 9, 6. */
