@@ -105,10 +105,14 @@ final class Files {
             if ((byte) (p1 & SHORT_ID_MASK) != SHORT_ID_FORM) {
                 ISOException.throwIt(Sw.WRONG_P1P2);
             }
-            id = (byte) (p1 & SHORT_ID);
             offset = (short) (offset & 0xFF);
-            if (!exists(id)) {
-                ISOException.throwIt(Sw.FILE_NOT_FOUND);
+            // Identifier 0 means the current EF (ISO/IEC 7816-4, 7.3.1).
+            byte shortId = (byte) (p1 & SHORT_ID);
+            if (shortId != 0) {
+                id = shortId;
+                if (!exists(id)) {
+                    ISOException.throwIt(Sw.FILE_NOT_FOUND);
+                }
             }
         }
         if (id == Tag.EF_AVAILABILITY) {

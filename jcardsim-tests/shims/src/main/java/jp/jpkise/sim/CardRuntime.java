@@ -1,5 +1,6 @@
 package jp.jpkise.sim;
 
+import com.licel.jcardsim.base.ApduCase;
 import com.licel.jcardsim.base.SimulatorRuntime;
 import com.licel.jcardsim.base.SimulatorSystem;
 import java.lang.reflect.Field;
@@ -15,6 +16,8 @@ import javacard.framework.Applet;
  * <ul>
  *   <li>The APDU buffer has a size a card has (jCardSim's 260 bytes cannot hold a case 4 command with Lc = FF).
  *   <li>A malformed command answers 6700 (jCardSim throws).
+ *   <li>SELECT by name finds an applet only by an AID of 5 to 16 bytes, whole or in part (jCardSim throws from 128 bytes
+ *       on, and takes a SELECT without a name for its first applet).
  *   <li>{@code GPSystem} reaches this card's own {@link GpProvider}, so cards do not disturb one another.
  *   <li>Transient arrays that nobody uses any more do not pile up, and are counted: see {@link CardMemory}.
  * </ul>
@@ -105,6 +108,14 @@ public class CardRuntime extends SimulatorRuntime {
             return WRONG_LENGTH.clone();
         }
         return super.transmitCommand(command);
+    }
+
+    @Override
+    protected AID findAppletForSelectApdu(byte[] command, ApduCase apduCase) {
+        if (command.length < 5 || command[4] < 5 || command[4] > 16) {
+            return null;
+        }
+        return super.findAppletForSelectApdu(command, apduCase);
     }
 
     /** Takes the instance from the card; its {@code uninstall()} is called. */
