@@ -1,0 +1,1 @@
+//! Checks whether everything between a program and a card is in order.
