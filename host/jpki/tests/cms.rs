@@ -1,4 +1,5 @@
 //! Signed messages, against the openssl program in both directions.
+#![allow(clippy::unwrap_used, clippy::unnecessary_wraps)]
 
 mod common;
 
