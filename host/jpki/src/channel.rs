@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use jpkise_card::{Card, CardError, CommandApdu, ResponseApdu, Transport};
-use jpkise_wire::scp03::{SMode, SecurityLevel};
+use jpkise_gp::scp03::{Authenticated, ScpError, Session};
+use jpkise_wire::scp03::SecurityLevel;
 use jpkise_wire::StatusWord;
 
 /// The way to the card failed. The card's own refusals are status words, never this: a PIN that could not be sent is
@@ -46,8 +47,41 @@ pub trait AdminChannel: Channel {
     /// Level of the channel.
     fn level(&self) -> SecurityLevel;
 
-    /// Size of its MACs.
-    fn s_mode(&self) -> SMode;
+    /// Most plain data bytes of one short command.
+    fn max_data(&self) -> usize;
+}
+
+impl From<ScpError> for ChannelError {
+    fn from(error: ScpError) -> Self {
+        match error {
+            ScpError::Card(error) => Self::Card(error),
+            other => Self::Secure(Box::new(other)),
+        }
+    }
+}
+
+impl<'a, T: Transport> Channel for Session<'a, T, Authenticated<'a>> {
+    fn clear(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        Ok(self.send_clear(command)?)
+    }
+}
+
+impl<'a, T: Transport> AdminChannel for Session<'a, T, Authenticated<'a>> {
+    fn secured(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        Ok(self.send(command)?)
+    }
+
+    fn encrypt_dek(&mut self, clear: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        Ok(Session::encrypt_dek(self, clear)?)
+    }
+
+    fn level(&self) -> SecurityLevel {
+        Session::level(self)
+    }
+
+    fn max_data(&self) -> usize {
+        Session::max_data(self)
+    }
 }
 
 /// A status word where 9000 was due.
