@@ -3,9 +3,11 @@
 use std::error::Error;
 
 use jpkise_card::{Card, CardError, CommandApdu, ResponseApdu, Transport};
+use jpkise_gp::keys::KeySource;
 use jpkise_gp::scp03::{Authenticated, ScpError, Session};
+use jpkise_gp::SecureRandom;
 use jpkise_wire::scp03::SecurityLevel;
-use jpkise_wire::StatusWord;
+use jpkise_wire::{Aid, StatusWord};
 
 /// The way to the card failed. The card's own refusals are status words, never this: a PIN that could not be sent is
 /// not a wrong PIN.
@@ -82,6 +84,19 @@ impl<'a, T: Transport> AdminChannel for Session<'a, T, Authenticated<'a>> {
     fn max_data(&self) -> usize {
         Session::max_data(self)
     }
+}
+
+/// Selects the applet and opens its own secure channel at the highest level that it offers.
+pub fn open<'a, T: Transport>(
+    card: &'a mut Card<T>,
+    aid: &Aid,
+    keys: &'a dyn KeySource,
+    key_version: u8,
+    rng: &mut dyn SecureRandom,
+) -> Result<Session<'a, T, Authenticated<'a>>, ScpError> {
+    let session = Session::select(card, Some(aid))?.initialize_update(keys, key_version, rng)?;
+    let level = session.info().best_level();
+    session.external_authenticate(level)
 }
 
 /// A status word where 9000 was due.

@@ -9,6 +9,7 @@ use jpkise_card::{Card, CommandApdu, ResponseApdu};
 use jpkise_gp::scp03::{Authenticated, Session, SoftwareKeys};
 use jpkise_jpki::admin::{Admin, AdminError, AttestationError, KnownSecrets, UserApp};
 use jpkise_jpki::ca::Subscriber;
+use jpkise_jpki::channel::open;
 use jpkise_jpki::edge::{
     KeyRef, KeyState, Password, Pin, Secret, Temporary, TokenInfo, TokenProfile, INSTANCE_AID,
 };
@@ -414,12 +415,8 @@ fn an_attestation_for_another_nonce_is_an_old_one() {
     }
     let mut card = Card::new(Se::new());
     let keys = SoftwareKeys::same(&KEY).unwrap();
-    let session = Session::select(&mut card, Some(&INSTANCE_AID))
-        .unwrap()
-        .initialize_update(&keys, 0x30, &mut rng(90))
-        .unwrap()
-        .external_authenticate(SecurityLevel::L33)
-        .unwrap();
+    let session = open(&mut card, &INSTANCE_AID, &keys, 0x30, &mut rng(90)).unwrap();
+    assert_eq!(session.level(), SecurityLevel::L33, "the best that is offered");
     let mut stale = Stale(session, None);
     let mut admin = Admin::new(&mut stale).unwrap();
     let rng = &mut rng(91);

@@ -368,19 +368,18 @@ impl Se {
         }
         let mut data = command.data();
         while !data.is_empty() {
-            let (dgi, length, mut value) = match self.store.open.take() {
-                Some(open) => open,
-                None => {
-                    let (length, header) = match *data {
-                        [_, _, 0xFF, hi, lo, ..] => (usize::from(u16::from_be_bytes([hi, lo])), 5),
-                        [_, _, length, ..] if length != 0xFF => (usize::from(length), 3),
-                        _ => return Err(0x6A80),
-                    };
-                    let dgi = u16::from_be_bytes([data[0], data[1]]);
-                    data = &data[header..];
-                    self.admit(dgi, length, data.len())?;
-                    (dgi, length, Vec::new())
-                }
+            let (dgi, length, mut value) = if let Some(open) = self.store.open.take() {
+                open
+            } else {
+                let (length, header) = match *data {
+                    [_, _, 0xFF, hi, lo, ..] => (usize::from(u16::from_be_bytes([hi, lo])), 5),
+                    [_, _, length, ..] if length != 0xFF => (usize::from(length), 3),
+                    _ => return Err(0x6A80),
+                };
+                let dgi = u16::from_be_bytes([data[0], data[1]]);
+                data = &data[header..];
+                self.admit(dgi, length, data.len())?;
+                (dgi, length, Vec::new())
             };
             let part = data.len().min(length - value.len());
             value.extend_from_slice(&data[..part]);
