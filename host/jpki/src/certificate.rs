@@ -6,8 +6,10 @@ use const_oid::AssociatedOid;
 use der::{Decode, Encode};
 use jpkise_wire::tlv::Tlv;
 use rsa::pkcs8::DecodePublicKey;
+use rsa::traits::PublicKeyParts;
 use rsa::RsaPublicKey;
 use sha2::{Digest, Sha256};
+use spki::SubjectPublicKeyInfoOwned;
 use time::OffsetDateTime;
 use x509_cert::Certificate;
 
@@ -18,8 +20,8 @@ pub enum CertificateError {
     /// Not an X.509 certificate in DER.
     #[error("no X.509 certificate: {0}")]
     Der(#[from] der::Error),
-    /// The public key is not RSA.
-    #[error("the certificate's key is not RSA")]
+    /// The public key is not RSA, or not a sound one.
+    #[error("the certificate's key is not an RSA key")]
     Key,
     /// A time that does not exist.
     #[error("the certificate's validity is no time")]
@@ -79,8 +81,7 @@ impl Cert {
 
     /// The RSA public key.
     pub fn public_key(&self) -> Result<RsaPublicKey, CertificateError> {
-        let info = self.parsed.tbs_certificate.subject_public_key_info.to_der()?;
-        RsaPublicKey::from_public_key_der(&info).map_err(|_| CertificateError::Key)
+        rsa_key(&self.parsed.tbs_certificate.subject_public_key_info).ok_or(CertificateError::Key)
     }
 
     /// SHA-256 of the whole certificate.
@@ -113,6 +114,14 @@ impl Cert {
             None => Ok(None),
         }
     }
+}
+
+/// The RSA key of a SubjectPublicKeyInfo that someone else wrote. Moduli outside 1024 to 4096 bits and even ones are no RSA
+/// keys; computing with them could take for ever or divide by zero.
+pub(crate) fn rsa_key(info: &SubjectPublicKeyInfoOwned) -> Option<RsaPublicKey> {
+    let key = RsaPublicKey::from_public_key_der(&info.to_der().ok()?).ok()?;
+    let is_sound = (1024..=4096).contains(&key.n().bits()) && key.n().to_bytes_le().first()? & 1 == 1;
+    is_sound.then_some(key)
 }
 
 impl fmt::Debug for Cert {

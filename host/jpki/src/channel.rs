@@ -3,8 +3,11 @@
 use std::error::Error;
 
 use jpkise_card::{Card, CardError, CommandApdu, ResponseApdu, Transport};
-use jpkise_wire::scp03::{SMode, SecurityLevel};
-use jpkise_wire::StatusWord;
+use jpkise_gp::keys::KeySource;
+use jpkise_gp::scp03::{Authenticated, ScpError, Session};
+use jpkise_gp::SecureRandom;
+use jpkise_wire::scp03::SecurityLevel;
+use jpkise_wire::{Aid, StatusWord};
 
 /// The way to the card failed. The card's own refusals are status words, never this: a PIN that could not be sent is
 /// not a wrong PIN.
@@ -46,8 +49,54 @@ pub trait AdminChannel: Channel {
     /// Level of the channel.
     fn level(&self) -> SecurityLevel;
 
-    /// Size of its MACs.
-    fn s_mode(&self) -> SMode;
+    /// Most plain data bytes of one short command.
+    fn max_data(&self) -> usize;
+}
+
+impl From<ScpError> for ChannelError {
+    fn from(error: ScpError) -> Self {
+        match error {
+            ScpError::Card(error) => Self::Card(error),
+            other => Self::Secure(Box::new(other)),
+        }
+    }
+}
+
+impl<'a, T: Transport> Channel for Session<'a, T, Authenticated<'a>> {
+    fn clear(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        Ok(self.send_clear(command)?)
+    }
+}
+
+impl<'a, T: Transport> AdminChannel for Session<'a, T, Authenticated<'a>> {
+    fn secured(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        Ok(self.send(command)?)
+    }
+
+    fn encrypt_dek(&mut self, clear: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        Ok(Session::encrypt_dek(self, clear)?)
+    }
+
+    fn level(&self) -> SecurityLevel {
+        Session::level(self)
+    }
+
+    fn max_data(&self) -> usize {
+        Session::max_data(self)
+    }
+}
+
+/// Selects the applet and opens its own secure channel at the highest level that it offers.
+pub fn open<'a, T: Transport>(
+    card: &'a mut Card<T>,
+    aid: &Aid,
+    keys: &'a dyn KeySource,
+    key_version: u8,
+    rng: &mut dyn SecureRandom,
+) -> Result<Session<'a, T, Authenticated<'a>>, ScpError> {
+    let session = Session::select(card, Some(aid))?.initialize_update(keys, key_version, rng)?;
+    let level = session.info().best_level();
+    session.external_authenticate(level)
 }
 
 /// A status word where 9000 was due.

@@ -6,13 +6,14 @@
 use der::asn1::BitString;
 use der::{Decode, Encode};
 use jpkise_wire::tlv::Tlv;
-use rsa::pkcs8::{DecodePublicKey, EncodePublicKey};
+use rsa::pkcs8::EncodePublicKey;
 use rsa::RsaPublicKey;
 use sha2::{Digest, Sha256};
 use spki::SubjectPublicKeyInfoOwned;
 use x509_cert::name::Name;
 use x509_cert::request::{CertReq, CertReqInfo, Version};
 
+use crate::certificate::rsa_key;
 use crate::edge::SIGNATURE_LENGTH;
 use crate::oid::sha256_with_rsa;
 use crate::verify::{verify_digest, SignatureError};
@@ -95,8 +96,7 @@ impl Csr {
         if request.algorithm.oid != sha256_with_rsa().oid {
             return Err(CsrError::Algorithm);
         }
-        let key = RsaPublicKey::from_public_key_der(&request.info.public_key.to_der()?)
-            .map_err(|_| CsrError::Key)?;
+        let key = rsa_key(&request.info.public_key).ok_or(CsrError::Key)?;
         // Parsed above, so the first object inside is there.
         let info =
             Tlv::read(der).and_then(|(outer, _)| Tlv::read(outer.value)).map_or(&[][..], |(i, _)| i.raw);

@@ -1,4 +1,5 @@
 //! Signed messages, against the openssl program in both directions.
+#![allow(clippy::unwrap_used, clippy::unnecessary_wraps)]
 
 mod common;
 
@@ -9,6 +10,7 @@ use jpkise_jpki::cms::{sign, verify, CmsError, Content, VerifyError};
 use jpkise_jpki::edge::{KeyRef, TokenProfile};
 use jpkise_jpki::verify::verify_chain;
 use jpkise_jpki::Cert;
+use rsa::pkcs8::EncodePrivateKey;
 use sha2::{Digest, Sha256};
 
 const MESSAGE: &[u8] = "申請書\r\nline two\n\x00\x1A".as_bytes();
@@ -109,7 +111,6 @@ fn openssl_verifies_an_attached_message_as_cades_and_gives_the_content_back() {
 #[test]
 fn we_verify_what_openssl_signs() {
     let Some(openssl) = openssl("cms -sign") else { return };
-    use rsa::pkcs8::EncodePrivateKey;
     let key = card_key(KeyRef::Sign).to_pkcs8_pem(rsa::pkcs8::LineEnding::LF).unwrap();
     openssl.file("key.pem", key.as_str());
     openssl.file("cert.pem", signer().to_pem().unwrap());
@@ -147,7 +148,7 @@ fn we_verify_what_openssl_signs() {
 fn our_own_messages_verify_and_carry_both_certificates() {
     let ca = hierarchy().sign.certificate();
     let verified = verify(&detached(), Some(MESSAGE)).unwrap();
-    assert_eq!(verified.others, [ca.clone()]);
+    assert_eq!(verified.others, std::slice::from_ref(ca));
     assert_eq!(verified.signing_time, Some(NOW));
     verify_chain(&verified.signer, ca, KeyRef::Sign, NOW).unwrap();
     assert_eq!(verify(&attached(), None).unwrap().content.unwrap(), MESSAGE);

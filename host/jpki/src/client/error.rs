@@ -30,6 +30,10 @@ pub enum ClientError {
         /// Whether it was this try that used the counter up.
         by_this_try: bool,
     },
+    /// The temporary PIN or password is gone: wrong, used, or set in a secure channel that is not open any more. The SP-TSM
+    /// has to set another.
+    #[error("the temporary {} does not hold any more", .0.name())]
+    TemporaryGone(SecretKind),
     /// The card does not take a new PIN or password of this form.
     #[error("the card refuses the form of the new {}", .0.name())]
     SecretForm(SecretKind),

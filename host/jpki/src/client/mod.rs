@@ -13,7 +13,7 @@ use crate::edge::signature::{compute, digest_info, get_challenge};
 use crate::edge::token::Availability;
 use crate::edge::{
     data, reference, AppletVersion, CardStatus, EdgeError, Ef, KeyRef, Offset, Scheme, Secret, Target,
-    TokenInfo, INSTANCE_AID, SIGNATURE_LENGTH,
+    Temporary, TokenInfo, INSTANCE_AID, SIGNATURE_LENGTH,
 };
 
 pub use error::ClientError;
@@ -223,12 +223,28 @@ impl<'c, C: Channel + ?Sized> JpkiClient<'c, C> {
         Self::judge(S::KEY, "CHANGE REFERENCE DATA", sw)
     }
 
-    /// Replaces the old (or the temporary) PIN or password in one command. Only this project's applet knows the form;
+    /// Replaces the old PIN or password in one command. Only this project's applet knows the form;
     /// for a card, [`Self::verify`] and [`Self::change_verified`].
     pub fn change<S: Secret>(&mut self, old: &S, new: &S) -> Result<(), ClientError> {
         let target = self.target(S::KEY.secret_ef())?;
         let sw = self.channel.clear(&reference::change(target, old, new))?.sw;
         Self::judge(S::KEY, "CHANGE REFERENCE DATA", sw)
+    }
+
+    /// Replaces a temporary PIN or password, on the selection and while the secure channel is open in which it was set.
+    /// It has one try.
+    pub fn change_temporary<S: Secret>(
+        &mut self,
+        temporary: &Temporary<S>,
+        new: &S,
+    ) -> Result<(), ClientError> {
+        match self.change(temporary.value(), new) {
+            Err(ClientError::Blocked { secret, .. } | ClientError::WrongSecret { secret, .. }) => {
+                Err(ClientError::TemporaryGone(secret))
+            }
+            Err(ClientError::NotUsable { .. }) => Err(ClientError::TemporaryGone(S::KIND)),
+            other => other,
+        }
     }
 
     /// What the card says to a PIN or password.

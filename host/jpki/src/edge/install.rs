@@ -1,7 +1,8 @@
 //! The applet's install parameters, the value of C9 in INSTALL [for install].
 //!
-//! 80 label (ASCII) ‖ 81 tries (auth, sign) ‖ 82 policy bits ‖ 83 media refused for admin ‖ 84 user functions allowed
-//! contactless; every object may be left out.
+//! 80 label (ASCII) ‖ 81 tries (auth, sign) ‖ 82 policy bits ‖ 83 media refused for admin ‖ 84 media allowed for the
+//! functions of the authentication key, then of the signature key ‖ 85 which media of the runtime count as contactless (2);
+//! every object may be left out.
 
 use jpkise_wire::tlv::{write, Tag};
 
@@ -11,7 +12,8 @@ const TAG_LABEL: Tag = Tag(0x80);
 const TAG_TRIES: Tag = Tag(0x81);
 const TAG_POLICY: Tag = Tag(0x82);
 const TAG_ADMIN_MEDIA_REFUSED: Tag = Tag(0x83);
-const TAG_CONTACTLESS_FUNCTIONS: Tag = Tag(0x84);
+const TAG_USER_MEDIA: Tag = Tag(0x84);
+const TAG_CONTACTLESS: Tag = Tag(0x85);
 
 /// Policy bits: tag 82 at install, DGI 0101 later.
 pub mod policy {
@@ -25,6 +27,14 @@ pub mod policy {
     pub const PIN_FREE_AUTHENTICATION: u8 = 0x08;
 }
 
+/// Media bits of tags 83 and 84.
+pub mod media {
+    /// Contact, which includes the phone's own traffic.
+    pub const CONTACT: u8 = 0x01;
+    /// Contactless.
+    pub const CONTACTLESS: u8 = 0x02;
+}
+
 /// Install parameters; what is `None` keeps the applet's default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InstallParameters {
@@ -34,10 +44,12 @@ pub struct InstallParameters {
     pub tries: Option<(u8, u8)>,
     /// Bits of [`policy`].
     pub policy: Option<u8>,
-    /// Media over which the SP-TSM's commands are refused: bit 1 contact, bit 2 contactless.
+    /// Bits of [`media`] over which the SP-TSM's commands are refused.
     pub admin_media_refused: Option<u8>,
-    /// Tag 84, as the applet's documentation gives its bits.
-    pub contactless_functions: Option<u8>,
+    /// Bits of [`media`] over which the user may use the authentication key, and the signature key.
+    pub user_media: Option<(u8, u8)>,
+    /// Bit n: media code n of `APDU.getProtocol()` counts as contactless.
+    pub contactless: Option<u16>,
 }
 
 impl InstallParameters {
@@ -50,14 +62,17 @@ impl InstallParameters {
         if let Some((auth, sign)) = self.tries {
             write(&mut out, TAG_TRIES, &[auth, sign]);
         }
-        for (tag, value) in [
-            (TAG_POLICY, self.policy),
-            (TAG_ADMIN_MEDIA_REFUSED, self.admin_media_refused),
-            (TAG_CONTACTLESS_FUNCTIONS, self.contactless_functions),
-        ] {
-            if let Some(byte) = value {
-                write(&mut out, tag, &[byte]);
-            }
+        if let Some(bits) = self.policy {
+            write(&mut out, TAG_POLICY, &[bits]);
+        }
+        if let Some(bits) = self.admin_media_refused {
+            write(&mut out, TAG_ADMIN_MEDIA_REFUSED, &[bits]);
+        }
+        if let Some((auth, sign)) = self.user_media {
+            write(&mut out, TAG_USER_MEDIA, &[auth, sign]);
+        }
+        if let Some(codes) = self.contactless {
+            write(&mut out, TAG_CONTACTLESS, &codes.to_be_bytes());
         }
         out
     }
@@ -74,10 +89,11 @@ mod tests {
             profile: Some(TokenProfile::Phone),
             tries: Some((3, 5)),
             policy: Some(policy::FREE_AUTH_CERTIFICATE | policy::BLOCKED_IS_6983),
-            admin_media_refused: Some(2),
-            contactless_functions: Some(1),
+            admin_media_refused: Some(media::CONTACTLESS),
+            user_media: Some((media::CONTACT | media::CONTACTLESS, media::CONTACT)),
+            contactless: Some(0x1300),
         };
         let label = hex::encode("JPKIAPGPSETOKEN");
-        assert_eq!(hex::encode(all.build()), format!("800f{label}81020305820103830102840101"));
+        assert_eq!(hex::encode(all.build()), format!("800f{label}810203058201038301028402030185021300"));
     }
 }

@@ -10,7 +10,6 @@
 
 use jpkise_card::{CommandApdu, SecretKind};
 use jpkise_wire::dgi::header_length;
-use jpkise_wire::scp03::{SMode, SecurityLevel, BLOCK};
 use zeroize::Zeroizing;
 
 use super::file::Ef;
@@ -162,17 +161,6 @@ impl std::fmt::Debug for Dgi {
     }
 }
 
-/// Most plain data bytes of one short command in a session of this level: 255, less the MAC, less the padding to whole
-/// cipher blocks that C-DECRYPTION brings (239 at level 33 in S8 mode, 223 in S16).
-pub const fn block_size(level: SecurityLevel, mode: SMode) -> usize {
-    let room = CommandApdu::SHORT_MAX - if level.has_c_mac() { mode.bytes() } else { 0 };
-    if level.has_c_enc() {
-        room / BLOCK * BLOCK - 1
-    } else {
-        room
-    }
-}
-
 /// What packing needs to know of a DGI.
 #[derive(Clone, Copy)]
 struct Weight {
@@ -228,8 +216,8 @@ fn count(weights: impl Iterator<Item = Weight>, block: usize) -> usize {
     walk.blocks
 }
 
-/// The STORE DATA commands that carry these DGIs, in an order with the fewest blocks of `block` bytes among those the card
-/// takes; the order given is kept when it is as good as any.
+/// The STORE DATA commands that carry these DGIs. `block` is what a command of the session has room for (239 at level 33 in
+/// S8 mode, 223 in S16); the order is one with the fewest blocks among those the card takes; the order given is kept when it is as good as any.
 pub fn pack(dgis: &[Dgi], block: usize) -> Result<Vec<CommandApdu>, PackError> {
     for dgi in dgis {
         let weight = dgi.weight();
@@ -331,21 +319,6 @@ mod tests {
     use super::super::hex_of;
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn a_block_leaves_room_for_mac_and_padding() {
-        for (level, mode, size) in [
-            (SecurityLevel::L33, SMode::S8, 239),
-            (SecurityLevel::L13, SMode::S8, 239),
-            (SecurityLevel::L03, SMode::S16, 223),
-            (SecurityLevel::L33, SMode::S16, 223),
-            (SecurityLevel::L11, SMode::S8, 247),
-            (SecurityLevel::L01, SMode::S16, 239),
-            (SecurityLevel::NONE, SMode::S8, 255),
-        ] {
-            assert_eq!(block_size(level, mode), size, "{level} {mode:?}");
-        }
-    }
 
     #[test]
     fn small_groupings_share_one_last_block() {

@@ -2,6 +2,8 @@
 // Not every test file uses all of it; and helpers of tests may panic as tests do.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod se;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
