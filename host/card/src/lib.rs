@@ -5,6 +5,8 @@
 
 pub mod apdu;
 pub mod card;
+pub mod names;
+pub mod trace;
 pub mod transport;
 
 pub use apdu::{ApduError, CommandApdu, Expected, ResponseApdu, SecretKind};
