@@ -63,12 +63,13 @@ impl Language {
 pub struct Text {
     key: String,
     args: Vec<(&'static str, FluentValue<'static>)>,
+    nested: Vec<(&'static str, Text)>,
 }
 
 impl Text {
     /// The message `key`.
     pub fn new(key: impl Into<String>) -> Self {
-        Self { key: key.into(), args: Vec::new() }
+        Self { key: key.into(), args: Vec::new(), nested: Vec::new() }
     }
 
     /// With a string value.
@@ -82,6 +83,13 @@ impl Text {
     #[must_use]
     pub fn count(mut self, name: &'static str, value: u64) -> Self {
         self.args.push((name, FluentValue::from(value)));
+        self
+    }
+
+    /// With another message as a value.
+    #[must_use]
+    pub fn nested(mut self, name: &'static str, value: Self) -> Self {
+        self.nested.push((name, value));
         self
     }
 
@@ -131,6 +139,9 @@ impl Messages {
         let mut args = FluentArgs::new();
         for (name, value) in &text.args {
             args.set(*name, value.clone());
+        }
+        for (name, value) in &text.nested {
+            args.set(*name, self.say(value));
         }
         self.bundle.format_pattern(pattern, Some(&args), &mut Vec::new()).into_owned()
     }

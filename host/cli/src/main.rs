@@ -6,10 +6,13 @@
 mod app;
 mod args;
 mod commands;
+mod connect;
 mod error;
 mod exit;
+mod explain;
 mod help;
 mod i18n;
+mod table;
 
 use std::process::ExitCode;
 

@@ -22,3 +22,4 @@ doctor-next-state = The applet is installed and not personalised: "jpkise demo" 
 doctor-all-well = Everything is in order.
 doctor-not-checked = not checked
 doctor-tries = PIN: { $pin } tries left, password: { $password } tries left
+doctor-found = not in order: { $check }

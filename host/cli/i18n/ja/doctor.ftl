@@ -22,3 +22,4 @@ doctor-next-state = アプレットは未発行の状態です。jpkise demo ま
 doctor-all-well = すべて正常です。
 doctor-not-checked = 未点検
 doctor-tries = PIN 残り { $pin } 回、パスワード残り { $password } 回
+doctor-found = 異常があります: { $check }

@@ -22,7 +22,7 @@ mod user;
 use std::time::Instant;
 
 use jpkise_card::{Card, Transport};
-use jpkise_gp::scp03::SoftwareKeys;
+use jpkise_gp::keys::SoftwareKeys;
 use jpkise_jpki::edge::{Password, Pin, TokenProfile};
 use time::OffsetDateTime;
 
@@ -176,7 +176,7 @@ pub fn run<T: Transport>(
     let read = user::read_certificates(&mut run, options, &issued)?;
     let signed = user::sign(&mut run, options, &read, out)?;
     user::verify(&mut run, options, &read, &signed)?;
-    let openssl = user::verify_with_openssl(&mut run, out)?;
+    let openssl = user::verify_with_openssl(&mut run, &read, out)?;
     let refused = must_fail::attempt(&mut run, options)?;
     let Run { card, steps, .. } = run;
     let summary = Summary {

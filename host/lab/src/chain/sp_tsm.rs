@@ -30,7 +30,7 @@ impl Issued {
     /// Writes requests and certificates.
     pub(super) fn write(&self, out: &OutDir) -> Result<(), ChainError> {
         for certified in &self.certified {
-            let name = certified.key.id();
+            let name = certified.key;
             out.write(&format!("{name}.csr"), certified.request.as_der())?;
             out.write(&format!("{name}-cert.der"), certified.issued.certificate.as_der())?;
             out.write(&format!("{name}-ca.der"), certified.issued.ca.as_der())?;
@@ -82,7 +82,7 @@ pub(super) fn personalize<T: Transport>(
         }
         let states: Vec<String> = KeyRef::ALL
             .into_iter()
-            .map(|key| format!("{} {}", key.id(), done.attestation.key(key).state))
+            .map(|key| format!("{key} {}", done.attestation.key(key).state))
             .collect();
         facts.push(Fact::new("attestation", states.join(", ")));
         // A record is plain data: it always serialises.

@@ -5,6 +5,7 @@ use jpkise_jpki::certificate::Cert;
 use jpkise_jpki::client::JpkiClient;
 use jpkise_jpki::edge::{KeyRef, TokenProfile};
 use jpkise_jpki::{cms, verify};
+use rsa::pkcs8::{EncodePublicKey, LineEnding};
 use sha2::{Digest, Sha256};
 
 use super::error::{ChainError, FailedCheck};
@@ -152,10 +153,10 @@ pub(super) fn verify_with_openssl<T: Transport>(
 ) -> Result<&'static str, ChainError> {
     run.step(Step::VerifyOpenssl, |_, facts| {
         for pair in pairs {
-            let name = pair.key.id();
+            let name = pair.key;
             out.write(&format!("{name}-cert.pem"), pair.certificate.to_pem()?.as_bytes())?;
             out.write(&format!("{name}-ca.pem"), pair.ca.to_pem()?.as_bytes())?;
-            out.write(&format!("{name}-pub.pem"), pair.certificate.public_key_pem()?.as_bytes())?;
+            out.write(&format!("{name}-pub.pem"), public_key_pem(&pair.certificate)?.as_bytes())?;
         }
         let mut checks = 0;
         for arguments in OPENSSL_CHECKS {
@@ -174,6 +175,11 @@ pub(super) fn verify_with_openssl<T: Transport>(
         facts.push(Fact::new("openssl-checks", checks));
         Ok("accepted")
     })
+}
+
+fn public_key_pem(certificate: &Cert) -> Result<String, ChainError> {
+    let key = certificate.public_key()?;
+    key.to_public_key_pem(LineEnding::LF).map_err(|_| FailedCheck::Missing("public key").into())
 }
 
 /// Each is one run of `openssl` in the output folder; exit 0 is acceptance. They can be repeated by hand.
