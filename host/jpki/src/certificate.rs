@@ -84,6 +84,14 @@ impl Cert {
         rsa_key(&self.parsed.tbs_certificate.subject_public_key_info).ok_or(CertificateError::Key)
     }
 
+    /// The public key as PEM, label PUBLIC KEY, whatever its algorithm.
+    pub fn public_key_pem(&self) -> Result<String, CertificateError> {
+        let info = self.parsed.tbs_certificate.subject_public_key_info.to_der()?;
+        let encoded = der::pem::encode_string("PUBLIC KEY", der::pem::LineEnding::LF, &info)
+            .map_err(der::Error::from)?;
+        Ok(encoded)
+    }
+
     /// SHA-256 of the whole certificate.
     pub fn fingerprint(&self) -> [u8; 32] {
         Sha256::digest(&self.der).into()

@@ -235,6 +235,7 @@ fn openssl_verifies_the_requests_and_their_keys_are_the_certificates_keys() {
         assert!(said.contains("verify OK"), "{said}");
         let of_request = openssl.expect(&["req", "-in", "r.pem", "-noout", "-pubkey"]);
         assert_eq!(openssl.expect(&["x509", "-in", "c.pem", "-noout", "-pubkey"]), of_request);
+        assert_eq!(certificate(key, TokenProfile::Phone).public_key_pem().unwrap(), of_request);
         assert_eq!(Csr::from_der(request.as_der()).unwrap(), request);
     }
 }

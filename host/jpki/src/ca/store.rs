@@ -42,7 +42,7 @@ impl TestCa {
         let key = self.key.to_pkcs8_pem(LineEnding::LF).map_err(|_| CaError::Rsa(rsa::Error::Internal))?;
         let certificate = self.certificate.to_pem()?;
         let mut text = Zeroizing::new(String::with_capacity(NOTE.len() + certificate.len() + key.len() + 64));
-        for part in [NOTE, "\nType: ", self.key_ref.name(), "\n", &certificate, &key] {
+        for part in [NOTE, "\nType: ", self.key_ref.id(), "\n", &certificate, &key] {
             text.push_str(part);
         }
         Ok(text)

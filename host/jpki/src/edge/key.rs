@@ -72,8 +72,8 @@ impl KeyRef {
         }
     }
 
-    /// `auth` or `sign`, the word of the glossary.
-    pub const fn name(self) -> &'static str {
+    /// `auth` or `sign`: the word of the glossary, stable in file names, JSON and messages.
+    pub const fn id(self) -> &'static str {
         match self {
             Self::Auth => "auth",
             Self::Sign => "sign",
@@ -83,7 +83,7 @@ impl KeyRef {
 
 impl fmt::Display for KeyRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.id())
     }
 }
 

@@ -1,4 +1,4 @@
-//! PIN, signature password, and their temporary forerunners. None of them can be printed, copied or serialised.
+//! PIN, signature password, and their temporary forerunners. None of them can be printed, serialised, or copied by accident.
 
 use std::fmt;
 
@@ -65,6 +65,12 @@ impl Pin {
             Err(SecretError::Pin)
         }
     }
+
+    /// A second copy, made knowingly.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
 
 impl Secret for Pin {
@@ -129,6 +135,12 @@ impl Password {
         let mut bytes = Zeroizing::new([0; Self::MAX]);
         bytes[..text.len()].copy_from_slice(text);
         Ok(Self { bytes, length: text.len() })
+    }
+
+    /// A second copy, made knowingly.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { bytes: self.bytes.clone(), length: self.length }
     }
 }
 
