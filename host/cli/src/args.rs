@@ -70,7 +70,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Token profile of the applet.
-    #[arg(long, value_enum, default_value_t = Token::Phone)]
+    #[arg(long, value_enum, default_value_t = Token::Phone, hide_default_value = true)]
     pub token: Token,
 }
 
@@ -78,13 +78,13 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct SimArgs {
     /// Where vpcd listens.
-    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:35963")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:35963", hide_default_value = true)]
     pub vpcd: String,
     /// Install and personalise the JPKI applet first.
     #[arg(long)]
     pub personalized: bool,
     /// Token profile of the applet.
-    #[arg(long, value_enum, default_value_t = Token::Phone)]
+    #[arg(long, value_enum, default_value_t = Token::Phone, hide_default_value = true)]
     pub token: Token,
 }
 

@@ -283,7 +283,7 @@ impl From<ChainError> for CliError {
             ChainError::DidNotFail { case, sw } => {
                 let text = Text::new("err-must-fail")
                     .nested("case", Text::new(format!("case-{}", case.id())))
-                    .with("expected", case.expected())
+                    .with("expected", case.expectation())
                     .with("sw", sw);
                 Self::new(Exit::Refused, text).status(sw).next(Text::new("rec-report"))
             }

@@ -1,13 +1,16 @@
 //! Help texts from the Fluent bundles, put over clap's own.
 
-use clap::{Command, CommandFactory};
+use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use crate::args::Cli;
 use crate::i18n::Messages;
 
+/// Message key of the program's own description; a command's is this and its path.
+const ROOT: &str = "help";
+
 /// The command with every description and heading in the language of `messages`.
 pub fn localized(messages: &Messages) -> Command {
-    walk(Cli::command(), messages, "help")
+    walk(Cli::command(), messages, ROOT)
 }
 
 fn walk(command: Command, messages: &Messages, path: &str) -> Command {
@@ -19,34 +22,35 @@ fn walk(command: Command, messages: &Messages, path: &str) -> Command {
         .subcommand_help_heading(messages.get("heading-commands"));
     for id in arguments {
         command = command.mut_arg(&id, |argument| {
-            argument
+            let takes_value = argument.get_action().takes_values();
+            let argument = argument
                 .help(messages.get(&format!("arg-{}", id.replace('_', "-"))))
-                .help_heading(messages.get("heading-options"))
+                .help_heading(messages.get("heading-options"));
+            // The help text names values and variables itself, in its own language and on one line.
+            if takes_value {
+                argument.hide_possible_values(true).hide_env(true)
+            } else {
+                argument
+            }
         });
     }
     for verb in verbs {
         let inner = format!("{path}-{verb}");
         command = command.mut_subcommand(&verb, |c| walk(c, messages, &inner));
     }
+    let builtin = |name: &'static str, short: char, action: ArgAction| {
+        Arg::new(name)
+            .short(short)
+            .long(name)
+            .action(action)
+            .help(messages.get(&format!("arg-{name}")))
+            .help_heading(messages.get("heading-options"))
+    };
+    command = command.disable_help_flag(true).arg(builtin("help", 'h', ArgAction::Help));
+    if path == ROOT {
+        command = command.disable_version_flag(true).arg(builtin("version", 'V', ArgAction::Version));
+    }
     command
-        .disable_help_flag(true)
-        .arg(
-            clap::Arg::new("help")
-                .short('h')
-                .long("help")
-                .action(clap::ArgAction::Help)
-                .help(messages.get("arg-help"))
-                .help_heading(messages.get("heading-options")),
-        )
-        .disable_version_flag(true)
-        .arg(
-            clap::Arg::new("version")
-                .short('V')
-                .long("version")
-                .action(clap::ArgAction::Version)
-                .help(messages.get("arg-version"))
-                .help_heading(messages.get("heading-options")),
-        )
 }
 
 fn template(messages: &Messages, verbs: &[String]) -> String {

@@ -127,6 +127,7 @@ impl Messages {
     }
 
     /// Whether there is such a message.
+    #[cfg(test)]
     pub fn has(&self, key: &str) -> bool {
         self.bundle.has_message(key)
     }

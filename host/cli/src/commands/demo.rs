@@ -100,7 +100,6 @@ impl Show<'_> {
                 let line = format!("      {}", self.app.messages.say(&text));
                 self.bar.suspend(|| self.line(&line));
             }
-            _ => {}
         }
     }
 

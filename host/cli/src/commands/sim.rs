@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use jpkise_card::{Card, CommandApdu, Exchange, Observer, ResponseApdu};
+use jpkise_card::Card;
 use jpkise_gpse::vpcd::{self, Event, Options};
 use jpkise_gpse::GpSe;
 use jpkise_jpki::edge::TokenProfile;
@@ -61,12 +61,8 @@ fn personalize(app: &App, card: &mut Card<GpSe>, profile: TokenProfile) -> Resul
 fn serve(app: &App, card: &mut Card<GpSe>, arguments: &SimArgs, stop: &AtomicBool) -> Result<u64, CliError> {
     let options = Options { address: arguments.vpcd.clone(), ..Options::default() };
     let mut apdus = 0;
-    let mut connected = false;
     vpcd::serve(&options, card.transport_mut(), stop, &mut |event| match event {
-        Event::Connected => {
-            connected = true;
-            app.talk(&Text::new("sim-waiting").with("address", &arguments.vpcd));
-        }
+        Event::Connected => app.talk(&Text::new("sim-waiting").with("address", &arguments.vpcd)),
         Event::Disconnected => {
             if !stop.load(Ordering::Relaxed) {
                 app.talk(&Text::new("sim-reader-gone"));

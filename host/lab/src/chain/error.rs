@@ -65,7 +65,7 @@ pub enum ChainError {
     #[error(transparent)]
     Check(#[from] FailedCheck),
     /// What must fail did not.
-    #[error("{}: expected {}, the card answered {sw}", case.id(), case.expected())]
+    #[error("{}: expected {}, the card answered {sw}", case.id(), case.expectation())]
     DidNotFail {
         /// What was tried.
         case: Case,
