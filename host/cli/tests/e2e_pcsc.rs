@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{
-    children, finish, jpkise, ok, pkcs11_module, require, run, text, Pcscd, Sim, PASSWORD, PCSC_TOOLS, PIN,
+    children, finish, jpkise, ok, pkcs11_module, run, text, Reader, Sim, PASSWORD, PIN,
 };
 
 /// The two tokens OpenSC shows for one JPKI card: label, secret, object id, PKCS#15 certificate id.
@@ -45,10 +45,9 @@ fn pem(printed: &str) -> String {
 
 #[test]
 fn opensc_reads_and_signs_with_both_keys_on_both_token_profiles() {
-    let Some(()) = require(PCSC_TOOLS) else { return };
-    let pcscd = Pcscd::start();
+    let Some(reader) = Reader::take() else { return };
     for token in ["phone", "card"] {
-        let sim = Sim::start(&["--personalized", "--token", token]);
+        let sim = Sim::start(&reader, &["--personalized", "--token", token]);
         let directory = tempfile::tempdir().unwrap();
 
         let readers = ok(Command::new("opensc-tool").arg("-l"));
@@ -74,15 +73,14 @@ fn opensc_reads_and_signs_with_both_keys_on_both_token_profiles() {
             sign_and_verify(label, secret, id, directory.path(), &key);
         }
         assert!(sim.interrupt().success(), "jpkise sim did not end with exit 0 at Ctrl-C");
+        reader.wait_until_empty();
     }
-    drop(pcscd);
 }
 
 #[test]
 fn a_wrong_pin_costs_one_try_and_opensc_shows_it() {
-    let Some(()) = require(PCSC_TOOLS) else { return };
-    let _pcscd = Pcscd::start();
-    let _sim = Sim::start(&["--personalized"]);
+    let Some(reader) = Reader::take() else { return };
+    let _sim = Sim::start(&reader, &["--personalized"]);
     let wrong = run(Command::new("pkcs15-tool").args(["--verify-pin", "--auth-id", "01", "--pin", "9999"]));
     assert!(!wrong.status.success(), "{}", text(&wrong));
     let pins = ok(Command::new("pkcs15-tool").arg("--list-pins"));
@@ -94,9 +92,8 @@ fn a_wrong_pin_costs_one_try_and_opensc_shows_it() {
 
 #[test]
 fn the_demo_runs_against_a_reader_only_with_lab_and_consent() {
-    let Some(()) = require(PCSC_TOOLS) else { return };
-    let _pcscd = Pcscd::start();
-    let _sim = Sim::start(&[]);
+    let Some(reader) = Reader::take() else { return };
+    let _sim = Sim::start(&reader, &[]);
     let out = tempfile::tempdir().unwrap();
     let directory = out.path().join("files");
     let demo = |extra: &[&str]| {
@@ -120,9 +117,8 @@ fn the_demo_runs_against_a_reader_only_with_lab_and_consent() {
 
 #[test]
 fn a_pulled_card_ends_in_exit_3_and_a_second_run_works() {
-    let Some(()) = require(PCSC_TOOLS) else { return };
-    let _pcscd = Pcscd::start();
-    let sim = Sim::start(&[]);
+    let Some(reader) = Reader::take() else { return };
+    let sim = Sim::start(&reader, &[]);
     let out = tempfile::tempdir().unwrap();
     let directory = out.path().join("files");
     let arguments = ["demo", "--reader", "0", "--lab", "--yes", "--out", directory.to_str().unwrap()];
@@ -133,28 +129,29 @@ fn a_pulled_card_ends_in_exit_3_and_a_second_run_works() {
     let pulled = finish(child, "demo with the card pulled", Duration::from_secs(20));
     assert_eq!(pulled.status.code(), Some(3), "{}", text(&pulled));
 
-    let _sim = Sim::start(&[]);
+    let _sim = Sim::start(&reader, &[]);
     let done = run(&mut jpkise(&arguments));
     assert!(done.status.success(), "{}", text(&done));
 }
 
 #[test]
 fn doctor_names_the_service_that_is_not_running_and_is_content_with_a_personalised_card() {
-    let Some(()) = require(PCSC_TOOLS) else { return };
-    let _pcscd = Pcscd::start();
+    let Some(reader) = Reader::take() else { return };
+    let stopped = run(jpkise(&["doctor"]).env("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm"));
+    assert_eq!(stopped.status.code(), Some(3), "no service: {}", text(&stopped));
+    assert!(text(&stopped).contains("pcscd"), "{}", text(&stopped));
     let empty = run(&mut jpkise(&["doctor"]));
     assert_eq!(empty.status.code(), Some(3), "no card: {}", text(&empty));
     assert!(text(&empty).contains("NG"), "{}", text(&empty));
-    let _sim = Sim::start(&["--personalized"]);
+    let _sim = Sim::start(&reader, &["--personalized"]);
     let content = ok(&mut jpkise(&["doctor"]));
     assert!(!content.contains("NG"), "{content}");
 }
 
 #[test]
 fn killing_the_simulator_leaves_no_child_behind() {
-    let Some(()) = require(PCSC_TOOLS) else { return };
-    let _pcscd = Pcscd::start();
-    let sim = Sim::start(&["--personalized"]);
+    let Some(reader) = Reader::take() else { return };
+    let sim = Sim::start(&reader, &["--personalized"]);
     let offspring = children(sim.pid());
     drop(sim);
     let started = Instant::now();

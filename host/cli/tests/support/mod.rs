@@ -1,8 +1,6 @@
 //! What the end-to-end tests share: the binary, a private pcscd with vpcd's readers, a running `jpkise sim`, tools.
 
-use std::fs::File;
 use std::io::Read;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -81,14 +79,46 @@ pub fn require(programs: &[(&str, &str)]) -> Option<()> {
     if missing.is_empty() {
         return Some(());
     }
-    assert!(std::env::var_os("JPKISE_REQUIRE_PCSC").is_none(), "missing here: {missing:?}");
-    eprintln!("SKIP end-to-end test: not installed: {}", missing.join(", "));
+    skip(&format!("not installed: {}", missing.join(", ")));
     None
 }
 
-/// Programs of the PC/SC tests.
-pub const PCSC_TOOLS: &[(&str, &str)] =
-    &[("pcscd", "--version"), ("opensc-tool", "--info"), ("openssl", "version"), ("flock", "--version")];
+fn skip(why: &str) {
+    assert!(std::env::var_os("JPKISE_REQUIRE_PCSC").is_none(), "must not be skipped here: {why}");
+    eprintln!("SKIP end-to-end test: {why}");
+}
+
+/// A virtual reader for one test at a time: the one that `scripts/with-pcscd` made.
+pub struct Reader {
+    address: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+impl Reader {
+    /// Waits for its turn; `None`, after one clear line, where there is no such reader or no tools.
+    pub fn take() -> Option<Self> {
+        require(&[("opensc-tool", "--info"), ("pkcs11-tool", "--version"), ("openssl", "version")])?;
+        let Ok(address) = std::env::var("JPKISE_TEST_VPCD") else {
+            skip("no virtual reader; run it as: scripts/with-pcscd cargo test");
+            return None;
+        };
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = Self { address, _turn: turn };
+        reader.wait_until_empty();
+        Some(reader)
+    }
+
+    /// The service takes a moment to see that a card has left.
+    pub fn wait_until_empty(&self) {
+        let started = Instant::now();
+        while text(&run(&mut jpkise(&["readers", "--json"]))).contains("\"atr\"") {
+            assert!(started.elapsed() < Duration::from_secs(10), "a card stays in the reader");
+            sleep(Duration::from_millis(50));
+        }
+    }
+}
 
 /// Where Debian's package puts OpenSC's PKCS#11 module.
 pub fn pkcs11_module() -> PathBuf {
@@ -101,63 +131,6 @@ pub fn pkcs11_module() -> PathBuf {
     panic!("opensc-pkcs11.so not found");
 }
 
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-/// A pcscd of our own with vpcd's two readers. Tests of one process take turns by a mutex, processes by a file lock.
-pub struct Pcscd {
-    child: Child,
-    log: PathBuf,
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Pcscd {
-    /// Starts it and waits until vpcd listens.
-    pub fn start() -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = std::env::temp_dir().join(format!("jpkise-pcscd-{}.log", std::process::id()));
-        let file = File::create(&log).unwrap();
-        // The lock goes with the process (flock -F replaces itself), so a killed test run leaves none behind.
-        let child = Command::new("flock")
-            .args(["-F", "-x", "-w", "300"])
-            .arg(std::env::temp_dir().join("jpkise-pcscd.lock"))
-            .args(["pcscd", "--foreground"])
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        let mut pcscd = Self { child, log, _turn: turn };
-        pcscd.wait_for(Duration::from_secs(320), || TcpStream::connect(("127.0.0.1", 35964)).is_ok());
-        // The probe above was a card in the second slot for an instant; let vpcd see it leave.
-        sleep(Duration::from_millis(100));
-        pcscd
-    }
-
-    fn wait_for(&mut self, limit: Duration, mut condition: impl FnMut() -> bool) {
-        let started = Instant::now();
-        while !condition() {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("pcscd ended: {status}\n{}", std::fs::read_to_string(&self.log).unwrap_or_default());
-            }
-            assert!(started.elapsed() < limit, "pcscd is not ready after {limit:?}");
-            sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Pcscd {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let started = Instant::now();
-        while self.child.try_wait().is_ok_and(|s| s.is_none()) && started.elapsed() < Duration::from_secs(5) {
-            sleep(Duration::from_millis(20));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.log);
-    }
-}
-
 /// `jpkise sim` in a vpcd slot.
 pub struct Sim {
     child: Child,
@@ -165,8 +138,8 @@ pub struct Sim {
 
 impl Sim {
     /// Starts it and waits until PC/SC sees the card.
-    pub fn start(arguments: &[&str]) -> Self {
-        let child = jpkise(&[&["sim"], arguments].concat())
+    pub fn start(reader: &Reader, arguments: &[&str]) -> Self {
+        let child = jpkise(&[&["sim", "--vpcd", &reader.address], arguments].concat())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()
