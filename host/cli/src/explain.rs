@@ -20,8 +20,11 @@ use crate::i18n::Text;
 
 /// A command the card refused: what the word means for people comes with it.
 pub fn refused(command: &str, sw: StatusWord) -> CliError {
-    CliError::new(Exit::Refused, Text::new("err-refused").with("command", command).with("sw", sw).nested("meaning", meaning(sw)))
-        .status(sw)
+    CliError::new(
+        Exit::Refused,
+        Text::new("err-refused").with("command", command).with("sw", sw).nested("meaning", meaning(sw)),
+    )
+    .status(sw)
 }
 
 /// Message of a status word.
@@ -165,10 +168,8 @@ impl From<ClientError> for CliError {
         match error {
             ClientError::Channel(error) => error.into(),
             ClientError::WrongSecret { tries_left, .. } => {
-                let mut error = Self::new(
-                    Exit::Authentication,
-                    Text::new("err-wrong-secret").with("tries", tries_left),
-                );
+                let mut error =
+                    Self::new(Exit::Authentication, Text::new("err-wrong-secret").with("tries", tries_left));
                 error.tries_left = Some(tries_left);
                 error.detail(detail)
             }
@@ -177,7 +178,9 @@ impl From<ClientError> for CliError {
                 error.tries_left = Some(0);
                 error.detail(detail)
             }
-            ClientError::NotVerified { .. } => refused("VERIFY", StatusWord::SECURITY_NOT_SATISFIED).detail(detail),
+            ClientError::NotVerified { .. } => {
+                refused("VERIFY", StatusWord::SECURITY_NOT_SATISFIED).detail(detail)
+            }
             ClientError::NotUsable { command, .. } => {
                 refused(command, StatusWord::CONDITIONS_NOT_SATISFIED).detail(detail)
             }
@@ -215,9 +218,7 @@ impl From<FileError> for CliError {
 pub fn file_not_written(path: &Path, source: std::io::Error) -> CliError {
     let reason = CliError::from(source);
     let text = Text::new("err-file").with("path", path.display());
-    CliError::new(Exit::Internal, text)
-        .detail(reason.detail.unwrap_or_default())
-        .next(Text::new("rec-file"))
+    CliError::new(Exit::Internal, text).detail(reason.detail.unwrap_or_default()).next(Text::new("rec-file"))
 }
 
 /// A file that was named and cannot be read.

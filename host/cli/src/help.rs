@@ -70,7 +70,9 @@ mod tests {
 
     fn collect(command: &Command, path: &str, keys: &mut Vec<String>) {
         keys.push(path.to_owned());
-        keys.extend(command.get_arguments().map(|a| format!("arg-{}", a.get_id().as_str().replace('_', "-"))));
+        keys.extend(
+            command.get_arguments().map(|a| format!("arg-{}", a.get_id().as_str().replace('_', "-"))),
+        );
         for sub in command.get_subcommands() {
             collect(sub, &format!("{path}-{}", sub.get_name()), keys);
         }

@@ -169,7 +169,10 @@ mod tests {
                 if let Some((key, _)) = line.split_once(" =") {
                     if !line.starts_with([' ', '#', '.']) && !line.starts_with('-') {
                         current = key.to_owned();
-                        assert!(all.insert(current.clone(), BTreeSet::new()).is_none(), "{file}: {key} twice");
+                        assert!(
+                            all.insert(current.clone(), BTreeSet::new()).is_none(),
+                            "{file}: {key} twice"
+                        );
                     }
                 }
                 if line.starts_with('#') {

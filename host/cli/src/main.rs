@@ -26,9 +26,8 @@ use crate::i18n::{Language, Messages};
 
 fn main() -> ExitCode {
     let messages = Messages::new(language_before_parsing());
-    let parsed = help::localized(&messages)
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed =
+        help::localized(&messages).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &messages).into(),

@@ -43,7 +43,8 @@ fn the_demo_leaves_files_that_openssl_accepts() {
         openssl(&["req", "-inform", "DER", "-in", &request, "-verify", "-noout"], directory);
         let requested = openssl(&["req", "-inform", "DER", "-in", &request, "-noout", "-pubkey"], directory);
         let certificate = format!("{key}-cert.der");
-        let issued = openssl(&["x509", "-inform", "DER", "-in", &certificate, "-noout", "-pubkey"], directory);
+        let issued =
+            openssl(&["x509", "-inform", "DER", "-in", &certificate, "-noout", "-pubkey"], directory);
         let block = |t: &str| t[t.find("-----BEGIN").unwrap()..t.find("-----END").unwrap()].to_owned();
         assert_eq!(block(&requested), block(&issued), "{key}: request and certificate have different keys");
 
@@ -56,10 +57,17 @@ fn the_demo_leaves_files_that_openssl_accepts() {
         let key_pem = format!("{key}-key.pem");
         fs::write(directory.join(&key_pem), &issued[issued.find("-----BEGIN").unwrap()..]).unwrap();
         let signature = format!("{key}.sig");
-        openssl(&["dgst", "-sha256", "-verify", &key_pem, "-signature", &signature, "message.bin"], directory);
+        openssl(
+            &["dgst", "-sha256", "-verify", &key_pem, "-signature", &signature, "message.bin"],
+            directory,
+        );
     }
-    let cms = ["cms", "-verify", "-binary", "-inform", "DER", "-in", "message.p7s", "-content", "message.bin"];
-    openssl(&[&cms[..], &["-CAfile", "sign-ca.pem", "-purpose", "any", "-out", "/dev/null"]].concat(), directory);
+    let cms =
+        ["cms", "-verify", "-binary", "-inform", "DER", "-in", "message.p7s", "-content", "message.bin"];
+    openssl(
+        &[&cms[..], &["-CAfile", "sign-ca.pem", "-purpose", "any", "-out", "/dev/null"]].concat(),
+        directory,
+    );
 }
 
 #[test]
@@ -68,9 +76,11 @@ fn the_trace_and_the_summary_hold_no_secret() {
     ok(&mut jpkise(&["demo", "--out", out.path().to_str().unwrap()]));
     for file in ["trace.jsonl", "summary.json"] {
         let content = fs::read_to_string(out.path().join(file)).unwrap().to_lowercase();
-        for (name, secret) in
-            [("PIN", "31323334"), ("password", "414243313233"), ("test key", "404142434445464748494a4b4c4d4e4f")]
-        {
+        for (name, secret) in [
+            ("PIN", "31323334"),
+            ("password", "414243313233"),
+            ("test key", "404142434445464748494a4b4c4d4e4f"),
+        ] {
             assert!(!content.contains(secret), "{file} holds the {name}");
         }
     }
@@ -87,7 +97,11 @@ fn every_run_makes_new_keys() {
         ok(&mut jpkise(&["demo", "--out", out.path().to_str().unwrap()]));
     }
     for file in ["sign.csr", "auth.csr"] {
-        assert_ne!(fs::read(one.path().join(file)).unwrap(), fs::read(two.path().join(file)).unwrap(), "{file}");
+        assert_ne!(
+            fs::read(one.path().join(file)).unwrap(),
+            fs::read(two.path().join(file)).unwrap(),
+            "{file}"
+        );
     }
 }
 
@@ -100,7 +114,11 @@ fn both_languages_and_json_tell_the_same_story() {
     let output = run(&mut jpkise(&["demo", "--out", directory, "--json"]));
     assert!(output.status.success(), "{}", text(&output));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(summary, serde_json::from_slice::<serde_json::Value>(&fs::read(out.path().join("summary.json")).unwrap()).unwrap());
+    assert_eq!(
+        summary,
+        serde_json::from_slice::<serde_json::Value>(&fs::read(out.path().join("summary.json")).unwrap())
+            .unwrap()
+    );
 }
 
 #[test]

@@ -7,9 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{
-    children, finish, jpkise, ok, pkcs11_module, run, text, Reader, Sim, PASSWORD, PIN,
-};
+use support::{children, finish, jpkise, ok, pkcs11_module, run, text, Reader, Sim, PASSWORD, PIN};
 
 /// The two tokens OpenSC shows for one JPKI card: label, secret, object id, PKCS#15 certificate id.
 const TOKENS: [(&str, &str, &str); 2] =
@@ -39,7 +37,8 @@ fn public_key_of(certificate_pem: &str, path: &Path) {
 
 /// The PEM block in what a tool printed.
 fn pem(printed: &str) -> String {
-    let start = printed.find("-----BEGIN CERTIFICATE-----").unwrap_or_else(|| panic!("no certificate in {printed}"));
+    let start =
+        printed.find("-----BEGIN CERTIFICATE-----").unwrap_or_else(|| panic!("no certificate in {printed}"));
     printed[start..].to_owned()
 }
 
@@ -58,10 +57,24 @@ fn opensc_reads_and_signs_with_both_keys_on_both_token_profiles() {
         }
 
         // The certificates, under the conditions of the profile.
-        let auth_read = ok(Command::new("pkcs15-tool")
-            .args(["--read-certificate", "01", "--verify-pin", "--auth-id", "01", "--pin", PIN]));
-        let sign_read = ok(Command::new("pkcs15-tool")
-            .args(["--read-certificate", "02", "--verify-pin", "--auth-id", "02", "--pin", PASSWORD]));
+        let auth_read = ok(Command::new("pkcs15-tool").args([
+            "--read-certificate",
+            "01",
+            "--verify-pin",
+            "--auth-id",
+            "01",
+            "--pin",
+            PIN,
+        ]));
+        let sign_read = ok(Command::new("pkcs15-tool").args([
+            "--read-certificate",
+            "02",
+            "--verify-pin",
+            "--auth-id",
+            "02",
+            "--pin",
+            PASSWORD,
+        ]));
         let bare = run(Command::new("pkcs15-tool").args(["--read-certificate", "01"]));
         assert_eq!(bare.status.success(), token == "card", "{token}: {}", text(&bare));
         let refused = run(Command::new("pkcs15-tool").args(["--read-certificate", "02"]));
@@ -122,8 +135,7 @@ fn a_pulled_card_ends_in_exit_3_and_a_second_run_works() {
     let out = tempfile::tempdir().unwrap();
     let directory = out.path().join("files");
     let arguments = ["demo", "--reader", "0", "--lab", "--yes", "--out", directory.to_str().unwrap()];
-    let child =
-        jpkise(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = jpkise(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(400));
     drop(sim);
     let pulled = finish(child, "demo with the card pulled", Duration::from_secs(20));

@@ -205,10 +205,8 @@ fn state(client: &mut JpkiClient<'_, Card<PcscTransport>>) -> Result<(String, bo
     match client.status()? {
         None => Ok((label?, true, left)),
         Some(status) => {
-            let states: Vec<String> = KeyRef::ALL
-                .into_iter()
-                .map(|key| format!("{key} {}", status.key(key).state))
-                .collect();
+            let states: Vec<String> =
+                KeyRef::ALL.into_iter().map(|key| format!("{key} {}", status.key(key).state)).collect();
             let active = KeyRef::ALL.into_iter().all(|key| status.key(key).state == KeyState::Active);
             Ok((label.unwrap_or_default(), active, format!("{}; {left}", states.join(", "))))
         }

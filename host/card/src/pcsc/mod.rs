@@ -8,7 +8,7 @@ mod capability;
 mod readers;
 mod worker;
 
-pub use readers::{find_reader, list_readers, wait_for_card, FindReaderError, Reader};
+pub use readers::{find_reader, list_readers, wait_for_card, FindReaderError, Reader, Usage};
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub struct PcscTransport {
 impl PcscTransport {
     /// Connects to the card in the reader of exactly that name, in whatever protocol the card has.
     pub fn connect(reader: &str, options: ConnectOptions) -> Result<Self, TransportError> {
-        let worker = Worker::spawn(reader.to_owned(), options.exclusive);
+        let mut worker = Worker::spawn(reader.to_owned(), options.exclusive);
         let Opened { atr, capabilities } = worker.opened(options.connect_timeout)?;
         Ok(Self { worker, name: reader.to_owned(), atr, capabilities, options })
     }
@@ -99,7 +99,8 @@ fn transport_error(error: Error, reader: &str) -> TransportError {
         Error::NoService | Error::ServiceStopped | Error::CommError => TransportError::NoService,
         Error::NoSmartcard => TransportError::NoCard(reader.to_owned()),
         Error::UnknownReader | Error::NoReadersAvailable => TransportError::NoReader(reader.to_owned()),
-        Error::RemovedCard | Error::ReaderUnavailable => TransportError::Removed,
+        // NotTransacted is what a driver's broken line to the card comes out as.
+        Error::RemovedCard | Error::ReaderUnavailable | Error::NotTransacted => TransportError::Removed,
         Error::ResetCard => TransportError::Reset,
         Error::SharingViolation => TransportError::Busy,
         other => TransportError::Pcsc(format!("{other:?}")),

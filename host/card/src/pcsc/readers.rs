@@ -13,20 +13,30 @@ use crate::transport::TransportError;
 pub struct Reader {
     /// Its name.
     pub name: String,
+    present: bool,
     /// ATR of the card in it.
     pub atr: Option<Vec<u8>>,
     /// A card is in it but does not answer.
     pub mute: bool,
-    /// Another program holds the card for itself.
-    pub exclusive: bool,
-    /// Another program uses the card.
-    pub in_use: bool,
+    /// Whether another program has the card.
+    pub usage: Usage,
+}
+
+/// Who has a card already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    /// Nobody.
+    Free,
+    /// Another program, which shares it.
+    Shared,
+    /// Another program, for itself alone.
+    Exclusive,
 }
 
 impl Reader {
-    /// Whether a card is in it.
+    /// Whether a card is in it, answering or not.
     pub fn has_card(&self) -> bool {
-        self.atr.is_some() || self.mute
+        self.present
     }
 
     fn from_state(state: &ReaderState) -> Self {
@@ -34,10 +44,14 @@ impl Reader {
         let present = flags.contains(State::PRESENT);
         Self {
             name: state.name().to_string_lossy().into_owned(),
+            present,
             atr: (present && !state.atr().is_empty()).then(|| state.atr().to_vec()),
             mute: flags.contains(State::MUTE),
-            exclusive: flags.contains(State::EXCLUSIVE),
-            in_use: flags.contains(State::INUSE),
+            usage: match (flags.contains(State::EXCLUSIVE), flags.contains(State::INUSE)) {
+                (true, _) => Usage::Exclusive,
+                (false, true) => Usage::Shared,
+                (false, false) => Usage::Free,
+            },
         }
     }
 }
@@ -118,7 +132,7 @@ pub fn find_reader<'a>(readers: &'a [Reader], wanted: Option<&str>) -> Result<&'
         return Err(FindReaderError::None);
     }
     let Some(wanted) = wanted else {
-        let with_card: Vec<&Reader> = readers.iter().filter(|r| r.has_card()).collect();
+        let with_card: Vec<&Reader> = readers.iter().filter(|r| r.present).collect();
         let all: Vec<&Reader> = readers.iter().collect();
         return single(if with_card.is_empty() { &all } else { &with_card });
     };
@@ -151,10 +165,10 @@ mod tests {
     fn reader(name: &str, card: bool) -> Reader {
         Reader {
             name: name.to_owned(),
+            present: card,
             atr: card.then(|| vec![0x3B]),
             mute: false,
-            exclusive: false,
-            in_use: false,
+            usage: Usage::Free,
         }
     }
 

@@ -14,6 +14,9 @@ use crate::transport::{Capabilities, TransportError};
 /// Longest answer: 65,536 bytes and the status word.
 const MAX_ANSWER: usize = 65_538;
 
+/// How long a reset at the end may take.
+const GIVE_BACK_LIMIT: Duration = Duration::from_secs(3);
+
 /// What the thread is asked to do.
 pub(super) enum Request {
     Transmit(Zeroizing<Vec<u8>>),
@@ -49,11 +52,14 @@ impl Worker {
         Self { requests: Some(requests), answers, opened }
     }
 
-    pub(super) fn opened(&self, limit: Duration) -> Result<Opened, TransportError> {
+    pub(super) fn opened(&mut self, limit: Duration) -> Result<Opened, TransportError> {
         match self.opened.recv_timeout(limit) {
             Ok(result) => result,
             // Whoever holds the card holds it longer than we wait.
-            Err(RecvTimeoutError::Timeout) => Err(TransportError::Busy),
+            Err(RecvTimeoutError::Timeout) => {
+                self.requests = None;
+                Err(TransportError::Busy)
+            }
             Err(RecvTimeoutError::Disconnected) => Err(TransportError::Removed),
         }
     }
@@ -69,6 +75,16 @@ impl Worker {
                 Err(TransportError::Timeout(limit))
             }
             Err(RecvTimeoutError::Disconnected) => Err(TransportError::Removed),
+        }
+    }
+}
+
+impl Drop for Worker {
+    /// Waits until the card is reset and given back: the program may end right after. A thread inside a call that ran
+    /// out of time has lost `requests` and is not waited for.
+    fn drop(&mut self) {
+        if self.requests.take().is_some() {
+            while self.answers.recv_timeout(GIVE_BACK_LIMIT).is_ok() {}
         }
     }
 }

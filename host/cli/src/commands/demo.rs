@@ -124,9 +124,8 @@ impl Show<'_> {
             let name = self.app.messages.get(&format!("fact-{}", fact.name));
             self.line(&format!("      {name}: {}", fact.value));
         }
-        let text = Text::new("demo-step-done")
-            .with("ms", format!("{:.0}", report.ms))
-            .with("apdus", report.apdus);
+        let text =
+            Text::new("demo-step-done").with("ms", format!("{:.0}", report.ms)).with("apdus", report.apdus);
         self.line(&format!("      {} {}", self.app.messages.get("ok"), self.app.messages.say(&text)));
     }
 

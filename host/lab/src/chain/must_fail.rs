@@ -8,8 +8,8 @@ use jpkise_gp::scp03::{Session, SoftwareKeys};
 use jpkise_gp::LogicalChannel;
 use jpkise_jpki::client::JpkiClient;
 use jpkise_jpki::edge::{
-    admin, data, file, reference, signature, Ef, KeyRef, Offset, Pin, Scheme, Secret, Target, TokenProfile, INSTANCE_AID,
-    SP_KEY_VERSION,
+    admin, data, file, reference, signature, Ef, KeyRef, Offset, Pin, Scheme, Secret, Target, TokenProfile,
+    INSTANCE_AID, SP_KEY_VERSION,
 };
 use jpkise_wire::StatusWord;
 use serde::Serialize;
@@ -189,8 +189,11 @@ fn inside_channel<T: Transport>(
     let ear = Eavesdropper::default();
     card.observe(Box::new(ear.clone()));
     JpkiClient::select(card)?;
-    let session = Session::at_selected(card, LogicalChannel::BASIC, Some(INSTANCE_AID))
-        .initialize_update(keys, SP_KEY_VERSION, &mut rand::rngs::OsRng)?;
+    let session = Session::at_selected(card, LogicalChannel::BASIC, Some(INSTANCE_AID)).initialize_update(
+        keys,
+        SP_KEY_VERSION,
+        &mut rand::rngs::OsRng,
+    )?;
     let level = session.info().best_level();
     let mut session = session.external_authenticate(level)?;
 

@@ -56,8 +56,7 @@ pub(super) fn provide<T: Transport>(
     run.step(Step::DomainKeys, |run, facts| domain_keys(run.card, options, facts))?;
 
     run.step(Step::InstallApplet, |run, facts| {
-        let parameters =
-            InstallParameters { profile: Some(options.profile), ..InstallParameters::default() };
+        let parameters = InstallParameters { profile: Some(options.profile), ..InstallParameters::default() };
         let instance =
             ForInstall::new(PACKAGE_AID, MODULE_AID, INSTANCE_AID).with_parameters(parameters.build());
         let mut session = open_channel(run.card, &options.issuer_keys, &issuer_channel(), &mut OsRng)?;
@@ -89,8 +88,7 @@ fn domain_keys<T: Transport>(
     let keys = sp_keys()?;
     let to_domain = ChannelOptions { aid: Some(SP_DOMAIN_AID), ..issuer_channel() };
     let mut session = open_channel(card, &options.issuer_keys, &to_domain, &mut OsRng)?;
-    let report =
-        put_keys(&mut session, &keys, Destination::add(SP_KEY_VERSION)?, KeyBlock::default())?;
+    let report = put_keys(&mut session, &keys, Destination::add(SP_KEY_VERSION)?, KeyBlock::default())?;
     drop(session);
     let proven = open_channel(card, &keys, &to_domain.with_kvn(SP_KEY_VERSION), &mut OsRng)?;
     let values: Vec<String> = report.check_values.iter().map(ToString::to_string).collect();

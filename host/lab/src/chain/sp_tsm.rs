@@ -80,10 +80,8 @@ pub(super) fn personalize<T: Transport>(
             };
             facts.push(Fact::new(name, hex::encode_upper(certified.issued.certificate.serial())));
         }
-        let states: Vec<String> = KeyRef::ALL
-            .into_iter()
-            .map(|key| format!("{key} {}", done.attestation.key(key).state))
-            .collect();
+        let states: Vec<String> =
+            KeyRef::ALL.into_iter().map(|key| format!("{key} {}", done.attestation.key(key).state)).collect();
         facts.push(Fact::new("attestation", states.join(", ")));
         // A record is plain data: it always serialises.
         let record = serde_json::to_value(&done.record).unwrap_or_default();

@@ -99,13 +99,10 @@ fn sign_cms<T: Transport>(
 ) -> Result<Vec<u8>, ChainError> {
     let pair = pairs.iter().find(|p| p.key == KeyRef::Sign).ok_or(FailedCheck::Missing("sign-cert.der"))?;
     let digest: [u8; 32] = Sha256::digest(message).into();
-    let cms = cms::sign(
-        cms::Content::Detached(&digest),
-        &pair.certificate,
-        &pair.ca,
-        options.now,
-        |digest| client.sign_digest(KeyRef::Sign, digest),
-    )?;
+    let cms =
+        cms::sign(cms::Content::Detached(&digest), &pair.certificate, &pair.ca, options.now, |digest| {
+            client.sign_digest(KeyRef::Sign, digest)
+        })?;
     Ok(cms)
 }
 
