@@ -105,7 +105,8 @@ impl Runtime for Stub {
         let lc = apdu.get(4).map_or(0, |lc| usize::from(*lc));
         let input = apdu.get(..5 + lc).unwrap_or(apdu);
         let result = match (apdu[0] & !3, apdu[1]) {
-            (_, 0xA4) if command.selecting => Ok(instance.as_bytes().to_vec()),
+            (_, 0xA4) if command.selecting && apdu[3] & 0x0C == 0 => Ok(instance.as_bytes().to_vec()),
+            (_, 0xA4) if command.selecting => Ok(Vec::new()),
             (_, 0xA4) => Err(StatusWord::NOT_FOUND),
             (0x80, 0x50) | (0x84, 0x82) => services.process_security(caller, input),
             (_, 0x30) => services.unwrap(caller, input).and_then(|plain| {
