@@ -364,3 +364,37 @@ fn what_is_missing_is_named_with_the_command_that_helps() {
         RuntimeError::Failed(TransportError::Removed)
     ));
 }
+
+#[test]
+fn the_jpki_applet_in_rom_makes_keys_in_its_own_secure_channel() {
+    const DOMAIN: &str = "A00000015153504A504B49";
+    const JPKI: &str = "D392F000260100000001";
+    let Some(mut card) = card() else { return };
+    send(&mut card, "00A4040000");
+    let mut host = Host::default(&mut card, 0x33);
+    let domain =
+        lv(&["A0000001515350", "A000000151535041", DOMAIN, "800000", "C90C810203708202202087022020", ""]);
+    assert_eq!(host.send(&mut card, &case4("80E60C00", &domain)), "009000");
+    let applet = lv(&["D392F000264A504B01", "D392F000264A504B0101", JPKI, "00", "C900", ""]);
+    assert_eq!(host.send(&mut card, &case4("80E60C00", &applet)), "009000");
+    let extradition = lv(&[DOMAIN, "", JPKI, "", "", ""]);
+    assert_eq!(host.send(&mut card, &case4("80E61000", &extradition)), "009000");
+    send(&mut card, &format!("00A404000B{DOMAIN}00"));
+    let mut host = Host::default(&mut card, 0x33);
+    let own = StaticKeys::same(&[0x21; 16]).unwrap();
+    let session = StaticKeys::same(&unhex(common::TEST_KEY)).unwrap();
+    let keys = hex::encode(common::put_key_data(&session, &own, 0x30, true));
+    assert!(host.send(&mut card, &case4("80D80081", &keys)).ends_with("9000"));
+    // The applet's channel rests on its domain's keys now.
+    assert_eq!(select(&mut card, JPKI), "9000");
+    assert_eq!(Host::open_on(&mut card, &session, 0, 0x33, 0, 8).err().as_deref(), Some("6982"));
+    let mut host = Host::open(&mut card, &own, 0x30, 0x33);
+    assert_eq!(host.send(&mut card, "80460100"), "9000");
+    let page = host.send(&mut card, "80CA7F4902010000");
+    assert!(page.starts_with("7F49") && page.ends_with("9000"), "{page}");
+    // The same command in clear inside the open session, and one at too low a level, are refused.
+    assert_eq!(send(&mut card, "80460200"), "6982");
+    select(&mut card, JPKI);
+    let mut low = Host::open(&mut card, &own, 0x30, 0x03);
+    assert_eq!(low.send(&mut card, "80460200"), "6982");
+}
