@@ -824,6 +824,37 @@ fn store_data_writes_the_domain_s_own_objects() {
 }
 
 #[test]
+fn an_answer_longer_than_a_short_one_comes_in_pieces() {
+    for level in [0x01, 0x33] {
+        let mut card = card();
+        let mut host = issuer(&mut card, level);
+        let url = "41".repeat(600);
+        let object = format!("5F50820258{url}");
+        for (number, block) in object.as_bytes().chunks(400).enumerate() {
+            let block = String::from_utf8(block.to_vec()).unwrap();
+            let p1 = if number == 3 { "90" } else { "10" };
+            let command = format!("80E2{p1}{number:02X}{:02X}{block}", block.len() / 2);
+            assert_eq!(host.send(&mut card, &command), "9000");
+        }
+        let wrapped = host.wrap(&CommandApdu::parse(&unhex("80CA5F5000")).unwrap());
+        let mut answer = exchange(&mut card, &wrapped);
+        let mut pieces = 1;
+        while let Some(waiting) = answer.sw.bytes_waiting() {
+            let more = exchange(&mut card, &CommandApdu::parse(&[0, 0xC0, 0, 0, waiting]).unwrap());
+            answer.data.extend_from_slice(&more.data);
+            answer.sw = more.sw;
+            pieces += 1;
+        }
+        assert_eq!(pieces, 3);
+        let answer = hex::encode_upper(host.unwrap(answer).to_bytes());
+        assert_eq!(answer, format!("{object}9000"), "level {level:02X}");
+        // The session has gone on, and nothing is left.
+        assert!(host.send(&mut card, "80CA006600").ends_with("9000"));
+        assert_eq!(send(&mut card, "00C0000000"), "6982", "an ordinary command in clear again");
+    }
+}
+
+#[test]
 fn the_issuer_can_be_renamed_within_its_session() {
     let mut card = card();
     let mut host = issuer(&mut card, 0x33);

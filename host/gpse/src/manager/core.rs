@@ -4,6 +4,7 @@ use jpkise_wire::scp03::Challenge;
 use jpkise_wire::{Aid, StatusWord};
 use zeroize::Zeroize;
 
+use super::pending::Pending;
 use super::Fault;
 use crate::profile::{Profile, SECURITY_DOMAIN_MODULE, SECURITY_DOMAIN_PACKAGE};
 use crate::random::Random;
@@ -85,6 +86,7 @@ pub(crate) struct ChannelState {
     pub chain: Option<Chain>,
     pub listing: Option<Listing>,
     pub storing: Storing,
+    pub pending: Pending,
 }
 
 impl ChannelState {
@@ -95,6 +97,7 @@ impl ChannelState {
         self.chain = None;
         self.listing = None;
         self.storing = Storing::default();
+        self.pending = Pending::default();
     }
 }
 

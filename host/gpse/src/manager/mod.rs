@@ -9,6 +9,7 @@ mod get_data;
 mod get_status;
 mod install;
 mod keys;
+mod pending;
 mod select;
 mod services;
 mod session;
@@ -26,11 +27,13 @@ use crate::store::{Store, StoreError};
 
 pub(crate) use self::core::Core;
 use self::core::{Chain, SelectedKind};
+use self::pending::Pending;
 
 /// Instructions of the card manager (section 11, table 11-1).
 pub(crate) mod ins {
     pub const MANAGE_CHANNEL: u8 = 0x70;
     pub const SELECT: u8 = 0xA4;
+    pub const GET_RESPONSE: u8 = 0xC0;
     pub const GET_DATA: u8 = 0xCA;
     pub const PUT_KEY: u8 = 0xD8;
     pub const STORE_DATA: u8 = 0xE2;
@@ -165,6 +168,12 @@ impl GpSe {
         if self.core.registry.card_state() == life_cycle::TERMINATED {
             return self.core.terminated_command(channel, &command);
         }
+        if command.cla & 0xFC == 0 && command.ins == ins::GET_RESPONSE {
+            if let Some(answer) = self.core.channel_mut(channel).pending.next_piece(&command) {
+                return Ok(answer);
+            }
+        }
+        self.core.channel_mut(channel).pending = Pending::default();
         // Inter-industry classes without and with the bits of secure messaging (0C) and chaining (10).
         if command.cla & 0xE0 == 0 {
             let is_select = command.ins == ins::SELECT && command.p1 == P1_SELECT_BY_NAME;
@@ -219,13 +228,16 @@ impl GpSe {
         let Some(command) = self.core.reassemble(channel, command)? else {
             return Ok(StatusWord::SUCCESS.into());
         };
+        let is_extended = command.is_extended();
         let plain = self.core.unwrap_for_domain(channel, command)?;
         let answer = match self.route(channel, &plain) {
             Ok(answer) => answer,
             Err(Fault::Status(sw)) => sw.into(),
             Err(failed @ Fault::Failed(_)) => return Err(failed),
         };
-        Ok(self.core.channel(channel).secure.wrap(answer))
+        let state = self.core.channel_mut(channel);
+        let answer = state.secure.wrap(answer);
+        Ok(state.pending.keep_what_is_too_long(answer, is_extended))
     }
 
     fn route(&mut self, channel: Channel, command: &CommandApdu) -> Answer {

@@ -63,6 +63,8 @@ impl GpServices for Core {
         if state.secure.is_aborted() {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
+        // EXTERNAL AUTHENTICATE must follow INITIALIZE UPDATE directly.
+        state.secure.forget_initialization();
         let has_c_mac = state.secure.level().is_some_and(SecurityLevel::has_c_mac);
         // Before the applet looked at the class; without a session there is nothing to check.
         if !has_c_mac || !shows_secure_messaging(parsed.cla) {
