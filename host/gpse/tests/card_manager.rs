@@ -266,8 +266,7 @@ fn all_key_lengths_open_all_levels() {
 
 #[test]
 fn wrong_keys_are_counted_per_version_and_block_it() {
-    let mut profile = Profile::default();
-    profile.authentication_tries = Some(3);
+    let mut profile = Profile { authentication_tries: Some(3), ..Profile::default() };
     profile.keys.push(key_version(0x31, &[1; 16], &[1; 16], &[1; 16]).unwrap());
     let mut card = GpSe::in_memory(profile, Box::new(NoApplets)).unwrap();
     let attempt =
@@ -959,11 +958,11 @@ fn an_applet_s_secure_channel_follows_the_card_api() {
 
 #[test]
 fn a_command_that_memory_cannot_hold_changes_nothing() {
-    use jpkise_gpse::store::{Change, Records, Store, StoreError};
+    use jpkise_gpse::store::{Change, MemoryStore, Records, Store, StoreError};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::Arc;
 
-    struct Worn(jpkise_gpse::store::MemoryStore, Arc<AtomicBool>);
+    struct Worn(MemoryStore, Arc<AtomicBool>);
     impl Store for Worn {
         fn records(&self) -> Result<Records, StoreError> {
             self.0.records()
@@ -978,7 +977,7 @@ fn a_command_that_memory_cannot_hold_changes_nothing() {
     let worn = Arc::new(AtomicBool::new(false));
     let stub = Stub::default();
     let log = stub.log.clone();
-    let store = Worn(Default::default(), worn.clone());
+    let store = Worn(MemoryStore::default(), worn.clone());
     let mut card = GpSe::new(Profile::default(), Box::new(store), Box::new(stub)).unwrap();
     let mut host = issuer(&mut card, 0x01);
     worn.store(true, Ordering::Relaxed);

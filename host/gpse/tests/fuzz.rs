@@ -112,7 +112,7 @@ proptest! {
             if matches!(plain.ins, 0x50 | 0xA4 | 0x70) || plain.p1 & 0x80 != 0 && plain.ins == 0xF0 && plain.p2 == 0xFF {
                 continue;
             }
-            let plain = with_class(plain, 0x80);
+            let plain = with_class(&plain, 0x80);
             let wrapped = if level == 0 { plain } else { host.wrap(&plain) };
             let bytes = wrapped.to_bytes().unwrap();
             check(&card.transmit(&bytes).unwrap(), &bytes);
@@ -136,7 +136,7 @@ proptest! {
     }
 }
 
-fn with_class(command: CommandApdu, cla: u8) -> CommandApdu {
+fn with_class(command: &CommandApdu, cla: u8) -> CommandApdu {
     let mut changed =
         CommandApdu::new(cla, command.ins, command.p1, command.p2).with_data(command.data().to_vec());
     if let Some(expected) = command.expected() {
