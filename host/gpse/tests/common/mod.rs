@@ -146,12 +146,24 @@ impl Host {
         ResponseApdu::new(data, answer.sw)
     }
 
+    /// The level it was opened at.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// The command as it goes over the wire: at level 00 in clear.
+    pub fn wrap_if_secured(&mut self, command: &CommandApdu) -> CommandApdu {
+        if self.level != 0 {
+            return self.wrap(command);
+        }
+        let mut clear = command.clone();
+        clear.cla |= self.channel;
+        clear
+    }
+
     /// One secured command and its answer in clear.
     pub fn exchange(&mut self, card: &mut GpSe, command: &CommandApdu) -> ResponseApdu {
-        if self.level == 0 {
-            return exchange(card, command);
-        }
-        let wrapped = self.wrap(command);
+        let wrapped = self.wrap_if_secured(command);
         self.unwrap(exchange(card, &wrapped))
     }
 
