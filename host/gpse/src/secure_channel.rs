@@ -2,7 +2,7 @@
 //!
 //! INITIALIZE UPDATE leads from any state to `Initialized`, a good EXTERNAL AUTHENTICATE from there to `Open`, any
 //! security error from `Open` to `Aborted`. Aborted is not ended: nothing that wants the channel works until a new
-//! INITIALIZE UPDATE or the end of the session (section 5.6 of the specification's life cycle, reference section 7).
+//! INITIALIZE UPDATE or the end of the session (GP Card Spec 2.3.1 section 10.2.3).
 //!
 //! Keys, counters of failures and the choice of the key set belong to the caller; this module sees one session.
 
@@ -105,7 +105,8 @@ impl Session {
         header[0] = command.cla & !CLA_CHANNEL_MASK;
         header[1..4].copy_from_slice(&command.header()[1..]);
         let length = data.len() + self.mode.bytes();
-        // Lc as on the wire: three bytes when the wrapped command is extended (reference section 5).
+        // Lc as on the wire: three bytes when the wrapped command is extended, as off-card tools do (the text of the
+        // specification knows short commands only).
         let header_length = match u8::try_from(length) {
             Ok(lc) if !command.is_extended() => {
                 header[4] = lc;
@@ -428,7 +429,7 @@ mod tests {
 
     #[test]
     fn empty_data_may_come_as_a_block_of_padding() {
-        // YubiKey tools encipher even an empty data field (reference section 5, field note a).
+        // YubiKey tools encipher even an empty data field.
         let (mut channel, session, chain) = opened(0x03);
         let mut data = Vec::new();
         pad(&mut data);

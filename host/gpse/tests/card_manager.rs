@@ -288,6 +288,31 @@ fn wrong_keys_are_counted_per_version_and_block_it() {
 }
 
 #[test]
+fn channels_give_no_extra_tries_and_no_way_around_a_key_change() {
+    let profile = Profile { authentication_tries: Some(2), ..Profile::default() };
+    let mut card = GpSe::in_memory(profile, Box::new(NoApplets)).unwrap();
+    for channel in ["01", "02", "03"] {
+        assert_eq!(send(&mut card, "0070000001"), format!("{channel}9000"));
+    }
+    // Prepared everywhere while there are tries; the third and fourth find none.
+    for channel in 0..4 {
+        send(&mut card, &format!("8{channel}50000008010203040506070800"));
+    }
+    let answers: Vec<String> = (0..4)
+        .map(|n| 4 + n)
+        .map(|cla| send(&mut card, &format!("8{cla}82010010000102030405060708090A0B0C0D0E0F")))
+        .collect();
+    assert_eq!(answers, ["6982", "6982", "6983", "6983"]);
+
+    let mut card = common::card();
+    let mut host = issuer(&mut card, 0x01);
+    send(&mut card, "0070000001");
+    send(&mut card, "8150000008010203040506070800");
+    put_keys(&mut host, &mut card, &test_keys(), &keys(0x22), 0x31);
+    assert_eq!(send(&mut card, "8582010010000102030405060708090A0B0C0D0E0F"), "6985");
+}
+
+#[test]
 fn a_session_ends_with_selection_reset_and_initialize_update() {
     let mut card = card();
     let list = "80F28002024F0000";

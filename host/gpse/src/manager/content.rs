@@ -12,7 +12,6 @@ use jpkise_wire::{Aid, StatusWord};
 
 use super::{success, Answer, Core, Fault, GpSe};
 use crate::registry::{Kind, Privilege, Registry};
-use crate::runtime::Channel;
 
 const TAG_AID: Tag = Tag(0x4F);
 const TAG_KEY_IDENTIFIER: Tag = Tag(0xD0);
@@ -23,7 +22,7 @@ const P2_WITH_RELATED: u8 = 0x80;
 const REFUSED: StatusWord = StatusWord::CONDITIONS_NOT_SATISFIED;
 
 impl GpSe {
-    pub(super) fn delete(&mut self, channel: Channel, actor: Aid, command: &CommandApdu) -> Answer {
+    pub(super) fn delete(&mut self, actor: Aid, command: &CommandApdu) -> Answer {
         if command.p1 != 0 || command.p2 & !P2_WITH_RELATED != 0 {
             return Err(StatusWord::INCORRECT_P1_P2.into());
         }
@@ -36,7 +35,7 @@ impl GpSe {
         match (value(TAG_AID), value(TAG_KEY_IDENTIFIER), value(TAG_KEY_VERSION)) {
             (Some(aid), None, None) => {
                 let aid = Aid::new(aid).map_err(|_| StatusWord::WRONG_DATA)?;
-                self.delete_content(channel, &actor, &aid, command.p2 == P2_WITH_RELATED)?;
+                self.delete_content(&actor, &aid, command.p2 == P2_WITH_RELATED)?;
             }
             (None, None, None) | (Some(_), ..) => return Err(StatusWord::WRONG_DATA.into()),
             (None, identifier, version) => {
@@ -46,13 +45,7 @@ impl GpSe {
         success([0])
     }
 
-    fn delete_content(
-        &mut self,
-        channel: Channel,
-        actor: &Aid,
-        aid: &Aid,
-        with_related: bool,
-    ) -> Result<(), Fault> {
+    fn delete_content(&mut self, actor: &Aid, aid: &Aid, with_related: bool) -> Result<(), Fault> {
         self.core.may_delete(actor, aid)?;
         let registry = &self.core.registry;
         let mut next = registry.clone();
@@ -70,13 +63,13 @@ impl GpSe {
                 if !with_related {
                     return Err(REFUSED.into());
                 }
-                self.core.check_unused(channel, &application.aid)?;
+                self.core.check_unused(&application.aid)?;
                 instances.push(application.aid);
             }
             next.load_files.retain(|l| l.aid != *aid);
             unloaded = Some(*aid);
         } else {
-            self.core.check_unused(channel, aid)?;
+            self.core.check_unused(aid)?;
             if registry.application(aid).is_some_and(|a| matches!(a.kind, Kind::Applet)) {
                 instances.push(*aid);
             }
@@ -133,7 +126,7 @@ impl Core {
     }
 
     /// An application that is selected, or a domain that something is associated with, stays (section 9.5).
-    fn check_unused(&self, _channel: Channel, aid: &Aid) -> Result<(), StatusWord> {
+    fn check_unused(&self, aid: &Aid) -> Result<(), StatusWord> {
         let selected = self.selections_of(aid).next().is_some();
         let is_theirs = |domain: &Aid, own: &Aid| domain == aid && own != aid;
         let holds = self.registry.applications.iter().any(|a| is_theirs(&a.domain, &a.aid))
@@ -163,6 +156,8 @@ impl Core {
                 return Err(REFUSED);
             }
             Ok(())
-        })
+        })?;
+        self.forget_initializations(actor);
+        Ok(())
     }
 }

@@ -117,7 +117,20 @@ impl Core {
                 application.life_cycle = life_cycle::PERSONALIZED;
             }
             Ok(())
-        })
+        })?;
+        self.forget_initializations(actor);
+        Ok(())
+    }
+
+    /// Keys of a domain have changed: a session under way keeps its own, one that INITIALIZE UPDATE has only prepared
+    /// must not be opened with keys that are no longer there.
+    pub(super) fn forget_initializations(&mut self, owner: &Aid) {
+        for channel in (0..=u8::MAX).map_while(Channel::new) {
+            let state = self.channel_mut(channel);
+            if state.key_set.is_some_and(|key_set| key_set.owner == *owner) {
+                state.secure.forget_initialization();
+            }
+        }
     }
 }
 

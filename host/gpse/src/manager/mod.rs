@@ -276,7 +276,7 @@ impl GpSe {
         match command.ins {
             ins::PUT_KEY => self.core.put_key(channel, actor, command),
             ins::STORE_DATA => self.store_data(channel, actor, command),
-            ins::DELETE => self.delete(channel, actor, command),
+            ins::DELETE => self.delete(actor, command),
             _ => self.install(channel, actor, command),
         }
     }

@@ -17,6 +17,14 @@ use crate::registry::KeyVersion;
 use crate::runtime::Channel;
 use crate::secure_channel::{shows_secure_messaging, Opening};
 
+/// The keys of a session to be opened.
+struct Chosen {
+    key_set: SessionKeySet,
+    version: KeyVersion,
+    keys: StaticKeys,
+    i: IParameter,
+}
+
 impl Core {
     /// INITIALIZE UPDATE to whatever is selected on the channel, a domain or an applet through its domain.
     pub fn initialize_update(&mut self, channel: Channel, command: &CommandApdu) -> Answer {
@@ -29,14 +37,11 @@ impl Core {
         if command.p2 != 0 || command.p1 & 0x80 != 0 && command.p1 != 0xFF {
             return Err(StatusWord::INCORRECT_P1_P2.into());
         }
-        let opening = self.choose_keys(&selected.aid, command.p1)?;
-        let (key_set, version, keys, i) = opening;
+        let Chosen { key_set, version, keys, i } = self.choose_keys(&selected.aid, command.p1)?;
         let host = Challenge::new(command.data()).filter(|host| host.mode() == i.s_mode());
         let host = host.ok_or(StatusWord::WRONG_LENGTH)?;
-        if let Some(limit) = self.profile.authentication_tries {
-            if version.failures >= limit {
-                return Err(StatusWord::METHOD_BLOCKED.into());
-            }
+        if self.is_blocked(version.failures) {
+            return Err(StatusWord::METHOD_BLOCKED.into());
         }
         let mut counter = version.counter;
         let replayed = self.replayed_challenge();
@@ -67,18 +72,18 @@ impl Core {
     }
 
     /// The key set that INITIALIZE UPDATE to the application names by its version, 00 for the default one.
-    fn choose_keys(
-        &self,
-        application: &Aid,
-        kvn: u8,
-    ) -> Result<(SessionKeySet, KeyVersion, StaticKeys, IParameter), StatusWord> {
+    fn choose_keys(&self, application: &Aid, kvn: u8) -> Result<Chosen, StatusWord> {
         let unknown = StatusWord::REFERENCED_DATA_NOT_FOUND;
         let associated = self.associated_domain(application).ok_or(unknown)?;
         let owner = self.registry.key_domain(application).ok_or(unknown)?;
         let domain = self.registry.domain(&owner).ok_or(unknown)?;
         let (version, keys) = domain.key_set(kvn).ok_or(unknown)?;
         let key_set = SessionKeySet { associated, owner, kvn: version.kvn };
-        Ok((key_set, version.clone(), keys, domain.i))
+        Ok(Chosen { key_set, version: version.clone(), keys, i: domain.i })
+    }
+
+    fn is_blocked(&self, failures: u8) -> bool {
+        self.profile.authentication_tries.is_some_and(|limit| failures >= limit)
     }
 
     /// The domain that serves an application: itself if it is one.
@@ -95,13 +100,21 @@ impl Core {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         };
         let before = self.failures(&key_set);
+        // INITIALIZE UPDATE may have been answered on several channels while a try was left.
+        if self.is_blocked(before) {
+            self.channel_mut(channel).secure.end();
+            return Err(StatusWord::METHOD_BLOCKED.into());
+        }
         self.set_failures(&key_set, before.saturating_add(1))?;
         let result = self.channel_mut(channel).secure.external_authenticate(command);
         match result {
-            Ok(()) => {
-                self.set_failures(&key_set, 0)?;
-                Ok(StatusWord::SUCCESS.into())
-            }
+            Ok(()) => match self.set_failures(&key_set, 0) {
+                Ok(()) => Ok(StatusWord::SUCCESS.into()),
+                Err(fault) => {
+                    self.channel_mut(channel).secure.end();
+                    Err(fault)
+                }
+            },
             Err(error) => {
                 self.channel_mut(channel).key_set = None;
                 if !error.is_attempt() {
