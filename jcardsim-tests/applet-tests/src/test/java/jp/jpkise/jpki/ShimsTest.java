@@ -2,10 +2,12 @@ package jp.jpkise.jpki;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.licel.jcardsim.crypto.ByteContainer;
 import java.math.BigInteger;
+import java.util.Arrays;
 import jp.jpkise.sim.CardRuntime;
 import org.globalplatform.GPSystem;
 import org.junit.jupiter.api.Test;
@@ -33,6 +35,12 @@ class ShimsTest {
         assertArrayEquals(new byte[] {4, 5}, read);
         component.clear();
         assertTrue(!component.isInitialized());
+    }
+
+    @Test
+    void two_cards_never_give_the_same_challenge() {
+        byte[] first = TestCard.installed().send("0084000010").ok().data();
+        assertFalse(Arrays.equals(first, TestCard.installed().send("0084000010").ok().data()));
     }
 
     @ParameterizedTest
