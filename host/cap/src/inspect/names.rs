@@ -35,13 +35,13 @@ impl<'a> Names<'a> {
             static_fields: HashMap::new(),
             instance_fields: HashMap::new(),
         };
-        names.from_debug();
-        names.from_own_export();
-        names.from_descriptor();
+        names.take_debug();
+        names.take_own_export();
+        names.take_descriptor();
         names
     }
 
-    fn from_debug(&mut self) {
+    fn take_debug(&mut self) {
         let Some(debug) = &self.cap.debug else { return };
         let text = |index| debug.string(index).unwrap_or_default();
         for class in &debug.classes {
@@ -71,7 +71,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn from_own_export(&mut self) {
+    fn take_own_export(&mut self) {
         let package = self.cap.header.package;
         let Some(table) =
             self.exports.given().iter().find(|p| p.aid == package.aid && p.version == package.version)
@@ -120,7 +120,7 @@ impl<'a> Names<'a> {
 
     /// What Descriptor tells: which class a member belongs to, its token and signature; overridden methods have the
     /// name they have in the imported superclass.
-    fn from_descriptor(&mut self) {
+    fn take_descriptor(&mut self) {
         let offsets = self.cap.class.interfaces.iter().map(|i| i.offset);
         for (number, offset) in offsets.chain(self.cap.class.classes.iter().map(|c| c.offset)).enumerate() {
             self.classes.entry(offset).or_insert_with(|| format!("class#{number}"));

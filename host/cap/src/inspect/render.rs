@@ -129,9 +129,11 @@ fn import_and_applet(t: &mut String, cap: &Cap, names: &Names<'_>) {
     }
 }
 
+/// By constant pool tag, from 1 on.
+const KINDS: [&str; 6] = ["class", "field", "virtual", "super", "static field", "static method"];
+
 fn constant_pool(t: &mut String, cap: &Cap, names: &Names<'_>) {
     title(t, cap, ComponentTag::ConstantPool);
-    const KINDS: [&str; 6] = ["class", "field", "virtual", "super", "static field", "static method"];
     for (index, entry) in cap.constant_pool.entries.iter().enumerate() {
         let kind = KINDS.get(usize::from(entry.tag()) - 1).unwrap_or(&"");
         let _ = writeln!(t, "  {index} {kind} {}", names.constant(*entry));

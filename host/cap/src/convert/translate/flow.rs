@@ -377,7 +377,7 @@ impl Interpreter<'_> {
             }
             Jvm::Neg => {
                 let a = m.pop_int()?;
-                m.push_int(a.neg())?;
+                m.push_int(a.negate())?;
             }
             Jvm::IntToByte => {
                 let a = m.pop_int()?;

@@ -217,7 +217,7 @@ pub(super) fn translate(
 
 /// The short header where everything fits four bits.
 pub(super) fn header(flags: u8, max_stack: u8, nargs: u8, max_locals: u8) -> MethodHeader {
-    let extended = flags != 0 && nargs > 15 || max_stack > 15 || nargs > 15 || max_locals > 15;
+    let extended = max_stack > 15 || nargs > 15 || max_locals > 15;
     let flags = flags | if extended { crate::model::METHOD_ACC_EXTENDED } else { 0 };
     MethodHeader { flags, max_stack, nargs, max_locals }
 }

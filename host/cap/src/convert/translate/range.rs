@@ -121,7 +121,7 @@ impl Range {
 
     /// `-a`
     #[must_use]
-    pub fn neg(self) -> Self {
+    pub fn negate(self) -> Self {
         Self::exact(-i64::from(self.hi), -i64::from(self.lo))
     }
 
@@ -150,7 +150,7 @@ impl Range {
         let most = i64::from(b.lo).abs().max(i64::from(b.hi).abs()) - 1;
         let lo = if a.lo < 0 { i64::from(a.lo).max(-most) } else { 0 };
         let hi = if a.hi > 0 { i64::from(a.hi).min(most) } else { 0 };
-        if a.lo >= 0 && b.lo > a.hi || a.lo >= 0 && b.hi < a.hi.saturating_neg() {
+        if a.lo >= 0 && (b.lo > a.hi || b.hi < a.hi.saturating_neg()) {
             return a;
         }
         Self::exact(lo.min(0), hi.max(0))
