@@ -12,6 +12,7 @@ pub mod exports;
 pub mod model;
 pub mod opcodes;
 mod read;
+pub mod verify;
 mod write;
 
 pub use error::{CapError, ContainerRule, FormatRule};
