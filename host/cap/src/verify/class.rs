@@ -169,31 +169,26 @@ fn check_table(
         findings.add(table.rule, ComponentTag::Class, at + 6, message);
         return;
     }
-    for (index, &entry) in table.entries.iter().enumerate() {
-        let Ok(token) = u8::try_from(table.base + index) else { continue };
+    for index in 0..end {
+        let Ok(token) = u8::try_from(index) else { continue };
         let token = token | table.bit;
-        let entry_at = at + table.at + 2 * index;
         let declared = own().find(|m| m.token == token);
         let method = world.virtual_method(id, token);
-        let fits = match (declared, &method) {
-            (Some(m), _) => {
-                let is_abstract = m.access_flags & access::METHOD_ABSTRACT != 0;
-                entry == m.method_offset || is_abstract && entry == 0
+        // Below the base everything is inherited, and the superclass's table has it.
+        let position = index.checked_sub(table.base);
+        let entry_at = at + table.at + 2 * position.unwrap_or(0);
+        if let Some(&entry) = position.and_then(|position| table.entries.get(position)) {
+            let fits = match (declared, &method) {
+                (Some(m), _) => entry_fits(entry, Some(m.method_offset), Flags(m.access_flags)),
+                (None, Some(inherited)) => entry_fits(entry, inherited.offset, inherited.flags),
+                (None, None) => false,
+            };
+            if !fits {
+                let name = method.as_ref().map_or("no method", |m| &m.name);
+                let message = format!("entry {entry:#06x} for token {token:#04x}, which is {name}");
+                findings.add(Rule::ClassTableEntry, ComponentTag::Class, entry_at, message);
+                continue;
             }
-            (None, Some(inherited)) => match inherited.offset {
-                Some(offset) => {
-                    let is_abstract = inherited.flags.has(access::METHOD_ABSTRACT);
-                    entry == offset || is_abstract && entry == 0
-                }
-                None => entry == TABLE_ENTRY_INHERITED,
-            },
-            (None, None) => false,
-        };
-        if !fits {
-            let name = method.as_ref().map_or("no method", |m| &m.name);
-            let message = format!("entry {entry:#06x} for token {token:#04x}, which is {name}");
-            findings.add(Rule::ClassTableEntry, ComponentTag::Class, entry_at, message);
-            continue;
         }
         let Some(method) = method else { continue };
         if method.flags.has(access::METHOD_ABSTRACT) && !world.get(id).is_abstract {
@@ -205,6 +200,15 @@ fn check_table(
                 check_override(&method, &overridden, entry_at, findings);
             }
         }
+    }
+}
+
+/// Whether a table entry is right for a method at an offset of Method, or of another package. Kits write 0 for
+/// abstract methods, though those have a header too.
+fn entry_fits(entry: u16, offset: Option<u16>, flags: Flags) -> bool {
+    match offset {
+        Some(offset) => entry == offset || flags.has(access::METHOD_ABSTRACT) && entry == 0,
+        None => entry == TABLE_ENTRY_INHERITED,
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn check(world: &mut World<'_>, id: ClassId, class: &ClassDescriptor,
         }
         let Some(ty) = world.declared_type(field.ty) else {
             fault(Rule::DescriptorFieldType, at + 5, format!("{:?}", field.ty));
-            continue;
+            return;
         };
         match field.field_ref {
             FieldRef::Instance { token, .. } => {
