@@ -90,11 +90,10 @@ fn check_class(world: &World<'_>, id: ClassId, class: &ClassDescriptor, findings
         let message = format!("flags {flags:#04x} of {}", world.name(id));
         findings.add(Rule::DescriptorClassFlags, ComponentTag::Descriptor, at + FLAGS_AT, message);
     }
-    // Interfaces list theirs in Class alone (seen in what kits write); repeating them does no harm.
+    // Interfaces list theirs in Class alone.
     let mut listed: Vec<ClassRef> = match world.get(id).origin {
         Origin::Class(info, _) => info.interfaces.iter().map(|i| i.interface).collect(),
-        Origin::Interface(_, described) if described.interfaces.is_empty() => Vec::new(),
-        Origin::Interface(info, _) => info.superinterfaces.clone(),
+        Origin::Interface(..) => Vec::new(),
         Origin::Export(_) | Origin::Unknown => return,
     };
     let mut described = class.interfaces.clone();

@@ -72,6 +72,10 @@ fn resolve_entry(world: &mut World<'_>, info: CpInfo) -> Result<Entry, Rule> {
             let id = world.class(class).ok_or(Rule::PoolClass)?;
             let id = Some(id).filter(|&id| !world.get(id).is_interface).ok_or(Rule::PoolVirtual)?;
             let method = world.virtual_method(id, token).ok_or(Rule::PoolVirtual)?;
+            // An own class has to declare it; what other packages' classes inherit, their export files list.
+            if world.is_own(id) && method.owner != id {
+                return Err(Rule::PoolVirtual);
+            }
             Ok(Entry::Virtual { class: id, method })
         }
         CpInfo::SuperMethod { class, token } => {

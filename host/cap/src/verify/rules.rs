@@ -95,7 +95,7 @@ rules! {
     DescriptorClass "descriptor.class" "6.13" Error "Descriptor describes every class of the Class component once";
     DescriptorClassToken "descriptor.class-token" "4.3.7.2" Error "Public classes have consecutive tokens, others none";
     DescriptorClassFlags "descriptor.class-flags" "6.13" Error "A class's flags are defined, agree with Class and do not exclude each other";
-    DescriptorInterfaces "descriptor.interfaces" "6.13" Error "A class has the same interfaces in Descriptor and in Class";
+    DescriptorInterfaces "descriptor.interfaces" "6.13" Error "A class has the same interfaces in Descriptor and in Class, an interface none in Descriptor";
     DescriptorFieldRef "descriptor.field-ref" "6.13" Error "A field's reference names its own class, or a place in the static field image";
     DescriptorFieldToken "descriptor.field-token" "4.3.7" Error "Field tokens are consecutive and given to the fields that need one";
     DescriptorFieldFlags "descriptor.field-flags" "6.13" Error "A field's flags are defined and do not exclude each other";
@@ -109,7 +109,7 @@ rules! {
     PoolPadding "pool.padding" "6.7" Error "Padding in constant pool entries is 0";
     PoolClass "pool.class" "6.7.1" Error "A class reference names a class of this package or of an import";
     PoolField "pool.instance-field" "6.7.2" Error "An instance field reference names a field its class declares";
-    PoolVirtual "pool.virtual-method" "6.7.2" Error "A virtual method reference names a method its class has";
+    PoolVirtual "pool.virtual-method" "6.7.2" Error "A virtual method reference names a method its class declares";
     PoolSuper "pool.super-method" "6.7.2" Error "A super method reference names a method of the superclass of an own class";
     PoolStaticField "pool.static-field" "6.7.3" Error "A static field reference names a static field";
     PoolStaticMethod "pool.static-method" "6.7.3" Error "A static method reference names a static or private method or a constructor";

@@ -115,7 +115,7 @@ const ROWS: &[Row] = &[
     ("limit.locals", "256 cells", APPLET, &[("method process (Ljavacard/framework/APDU;)V public stack 4 locals 4", "method process (Ljavacard/framework/APDU;)V public stack 4 locals 254")]),
     ("class.override-final", "a final method overridden", APPLET, &[("class Square extends Base implements Area final\n", "class Square extends Base implements Area final\n  method fixed ()S public stack 1\n    sconst_1\n    sreturn\n")]),
     ("class.override-access", "a public method made protected", APPLET, &[("method scale (S)S protected abstract", "method scale (S)S public abstract")]),
-    ("class.abstract-method", "an abstract method left over", APPLET, &[("method scale (S)S protected stack 2\n    sload_1\n    sconst_2\n    smul\n    sreturn\n", "")]),
+    ("class.abstract-method", "an abstract method left over", APPLET, &[("method scale (S)S protected stack 2\n    sload_1\n    sconst_2\n    smul\n    sreturn\n", ""), ("invokevirtual Square.scale(S)S", "invokevirtual Base.scale(S)S")]),
     ("class.superclass-final", "a subclass of a final class", APPLET, &[("class Main extends javacard/framework/Applet", "class Odd extends Square\n  method <init> ()V stack 2\n    aload_0\n    sconst_1\n    invokespecial Square.<init>(S)V\n    return\nclass Main extends javacard/framework/Applet")]),
     ("class.superclass-final", "a subclass of an imported final class", APPLET, &[("class Main extends javacard/framework/Applet", "class Odd extends javacard/framework/APDU abstract\nclass Main extends javacard/framework/Applet")]),
     ("class.interface-mapping", "an interface method that is not public", APPLET, &[("method area (S)S public stack 2\n    sload_1", "method area (S)S protected stack 2\n    sload_1")]),

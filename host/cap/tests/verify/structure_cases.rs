@@ -156,6 +156,10 @@ fn descriptor() -> Vec<Case> {
         applet("descriptor.class-flags", "final and abstract", |c| described(c, SQUARE).access_flags |= access::CLASS_ABSTRACT),
         applet("descriptor.class-flags", "a class said to be an interface", |c| described(c, BASE).access_flags |= access::CLASS_INTERFACE),
         applet("descriptor.interfaces", "one more than in Class", |c| { let d = described(c, SQUARE); d.interfaces.push(ClassRef::Internal(0)); }),
+        applet("descriptor.interfaces", "superinterfaces of an interface", |c| {
+            let interface = c.class.interfaces[2].superinterfaces.clone();
+            c.descriptor.as_mut().unwrap().classes[2].interfaces = interface;
+        }),
         applet("descriptor.field-ref", "a field of another class", |c| {
             let other = described(c, SQUARE).this_class;
             let FieldRef::Instance { class, .. } = &mut described(c, BASE).fields[0].field_ref else { panic!() };
@@ -232,6 +236,18 @@ fn constant_pool() -> Vec<Case> {
             let area = ClassRef::Internal(0);
             let CpInfo::VirtualMethod { class, token } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class: ClassRef::Internal(_), .. })) else { panic!() };
             (*class, *token) = (area, 0);
+        }),
+        applet("pool.virtual-method", "a method the class inherits from one of the package", |c| {
+            let square = described(c, SQUARE).this_class;
+            let base = described(c, BASE).this_class;
+            let CpInfo::VirtualMethod { class, .. } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class, .. } if *class == base)) else { panic!() };
+            *class = square;
+        }),
+        applet("pool.virtual-method", "a method the class inherits from another package", |c| {
+            let main = described(c, MAIN).this_class;
+            let register = |e: &CpInfo| matches!(e, CpInfo::VirtualMethod { class: ClassRef::External { package: 1, class: 3 }, .. });
+            let CpInfo::VirtualMethod { class, .. } = pool(c, register) else { panic!() };
+            *class = main;
         }),
         applet("pool.super-method", "a class of another package", |c| {
             let CpInfo::SuperMethod { class, token } = pool(c, |e| e.tag() == 4) else { panic!() };

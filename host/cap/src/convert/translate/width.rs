@@ -50,7 +50,6 @@ enum Demand {
     Any,
 }
 
-
 fn range(value: Value) -> Range {
     match value {
         Value::Int { range, .. } => range,
