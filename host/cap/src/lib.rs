@@ -4,7 +4,8 @@
 //!   and [`Cap::load_file_data_block`] gives what a card is sent;
 //! * [`opcodes`] and [`code`] know the instruction set;
 //! * [`exports`] knows the tokens of the platform's packages, built in or from EXP files;
-//! * [`convert`] makes CAP and EXP files from class files.
+//! * [`convert`] makes CAP and EXP files from class files;
+//! * [`inspect`] describes, names and disassembles.
 
 mod bytes;
 pub mod classfile;
@@ -12,6 +13,7 @@ pub mod code;
 pub mod convert;
 mod error;
 pub mod exports;
+pub mod inspect;
 pub mod model;
 pub mod opcodes;
 mod read;

@@ -1,5 +1,8 @@
 //! Code attributes: JVM instructions grouped by what the converter does with them.
 
+// One row per instruction or pattern: rows that happen to agree stay apart.
+#![allow(clippy::match_same_arms)]
+
 use super::{for_attributes, ClassFileError, ClassFileRule, Code, Handler, Pool, Reader, Variable};
 
 /// An instruction and where it stood.

@@ -225,6 +225,10 @@ impl<'a> Builder<'a> {
                 }
             }
         }
+        // The root of all classes is used even where no class names it.
+        if let Some(package) = self.package().imports.java_lang() {
+            self.import(package);
+        }
     }
 
     /// Methods in the order of the component.
@@ -282,12 +286,11 @@ impl<'a> Builder<'a> {
     }
 
     fn header(&self, method: (usize, usize)) -> crate::model::MethodHeader {
-        match self.input.bodies.get(&method) {
-            Some(body) => body.header,
-            None => {
-                let nargs = 1 + self.classes()[method.0].methods[method.1].ty.parameter_cells();
-                header(METHOD_ACC_ABSTRACT, 0, small(nargs), 0)
-            }
+        if let Some(body) = self.input.bodies.get(&method) {
+            body.header
+        } else {
+            let nargs = 1 + self.classes()[method.0].methods[method.1].ty.parameter_cells();
+            header(METHOD_ACC_ABSTRACT, 0, small(nargs), 0)
         }
     }
 

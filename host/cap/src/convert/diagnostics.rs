@@ -17,13 +17,13 @@ pub struct Diagnostic {
     /// Source line.
     pub line: Option<u16>,
     /// What is wrong.
-    pub rule: ConvertRule,
+    pub rule: Box<ConvertRule>,
 }
 
 impl Diagnostic {
     /// A finding about the package as a whole.
     pub fn package(rule: ConvertRule) -> Self {
-        Self { class: None, source: None, member: None, line: None, rule }
+        Self { class: None, source: None, member: None, line: None, rule: Box::new(rule) }
     }
 
     /// A finding about a class given by its name with slashes.

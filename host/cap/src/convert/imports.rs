@@ -35,6 +35,8 @@ impl<'e> Imports<'e> {
         for file in classes {
             collect_class(file, own, &mut wanted);
         }
+        // Every superclass chain ends there.
+        wanted.entry("java/lang".to_owned()).or_default();
         let mut imports = Self::default();
         for (package, wanted) in &wanted {
             let mut candidates = exports.candidates(package);
@@ -51,6 +53,11 @@ impl<'e> Imports<'e> {
     /// A table by its index.
     pub(super) fn package(&self, index: usize) -> &ExportPackage {
         &self.packages[index]
+    }
+
+    /// The table of java.lang.
+    pub(super) fn java_lang(&self) -> Option<usize> {
+        self.by_name.get("java/lang").copied()
     }
 
     /// Whether there is a table for the package of a class.

@@ -105,12 +105,11 @@ fn methods(package: &Package<'_>, index: usize) -> Vec<ExportMethod> {
     }
     let imported = package.imported_superclass(index);
     for (token, entry) in (0..).zip(&class.public_table) {
-        let access = match entry.own {
-            Some((owner, method)) => package.classes[owner].file.methods[method].access & kept,
-            None => {
-                let method = imported.and_then(|i| i.class.method(&entry.name, &entry.descriptor));
-                method.map_or(acc::PUBLIC, |m| m.access)
-            }
+        let access = if let Some((owner, method)) = entry.own {
+            package.classes[owner].file.methods[method].access & kept
+        } else {
+            let method = imported.and_then(|i| i.class.method(&entry.name, &entry.descriptor));
+            method.map_or(acc::PUBLIC, |m| m.access)
         };
         let (name, descriptor) = (entry.name.clone(), entry.descriptor.clone());
         methods.push(ExportMethod { name, descriptor, access, token });

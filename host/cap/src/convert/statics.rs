@@ -162,7 +162,7 @@ impl Run<'_> {
             }
             Jvm::IntToByte => self.unary(|v| i32::from(i8::from_le_bytes([v.to_le_bytes()[0]])))?,
             Jvm::IntToShort => {
-                self.unary(|v| i32::from(i16::from_le_bytes([v.to_le_bytes()[0], v.to_le_bytes()[1]])))?
+                self.unary(|v| i32::from(i16::from_le_bytes([v.to_le_bytes()[0], v.to_le_bytes()[1]])))?;
             }
             Jvm::Neg => self.unary(i32::wrapping_neg)?,
             Jvm::Binary(op) => self.binary(*op)?,

@@ -235,7 +235,9 @@ impl Liveness {
         };
         // The receiver stays in its cell for the whole method, as card debuggers and every other converter have it.
         if let (true, Some((this, _))) = (body.has_this, body.parameters.first()) {
-            webs.iter().for_each(|other| clash(*this, *other));
+            for other in &webs {
+                clash(*this, *other);
+            }
         }
         for (index, item) in body.items.iter().enumerate() {
             if let Item::Op(Op::Store(_, web) | Op::Increment(_, web, _), _) = item {

@@ -56,8 +56,8 @@ pub(super) fn emit(source: &Source<'_>, cp: &mut CpTable) -> Result<Body> {
     let erased = erasable(source);
     let byte_only = byte_only(source);
     let mut emitter = Emitter { s: source, cp, items: Vec::new(), at: 0, erased, byte_only };
-    for at in 0..n {
-        if labelled[at] {
+    for (at, labelled) in labelled.iter().take(n).enumerate() {
+        if *labelled {
             emitter.items.push(Item::Label(at));
         }
         if let Some(step) = &source.flow.steps[at] {
@@ -307,7 +307,7 @@ impl Emitter<'_> {
                 self.plain(if wide { Opcode::Ineg } else { Opcode::Sneg });
                 self.deliver(step, wide);
             }
-            (Jvm::IntToByte, _) => self.to_byte(step),
+            (Jvm::IntToByte, _) => self.int_to_byte(step),
             (Jvm::IntToShort, _) => {
                 self.cut(step.operands[0]);
                 self.deliver(step, false);
@@ -444,7 +444,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn to_byte(&mut self, step: &Step) {
+    fn int_to_byte(&mut self, step: &Step) {
         let Some(result) = step.result else { return };
         let operand = step.operands[0];
         let needless = range_of_value(operand).within(Range::BYTE) || self.is_byte_only(result);

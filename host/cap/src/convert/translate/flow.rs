@@ -1,6 +1,9 @@
 //! Abstract interpretation of a method (JVMS 4.10 without the parts a compiler guarantees): what is on the stack at
 //! each instruction, in which interval each int lies, and which definitions of a local variable belong together.
 
+// One row per instruction or pattern: rows that happen to agree stay apart.
+#![allow(clippy::match_same_arms)]
+
 use super::operands::Operand;
 use super::range::Range;
 use super::unify::UnionFind;
@@ -243,7 +246,7 @@ impl Interpreter<'_> {
             if record {
                 self.flow.steps[at] = Some(step);
             } else {
-                self.leave(at, &state, assumed)?;
+                self.leave(at, &state, assumed.as_ref())?;
             }
             let jvm = &self.code.instructions[at].jvm;
             if !jvm.falls_through() {
@@ -270,19 +273,19 @@ impl Interpreter<'_> {
     }
 
     /// Passes the state on to jump targets and, where a new block begins, to the next instruction.
-    fn leave(&mut self, at: usize, state: &State, assumed: Option<Assumed>) -> Result<()> {
+    fn leave(&mut self, at: usize, state: &State, assumed: Option<&Assumed>) -> Result<()> {
         let code = self.code;
         let jvm = &code.instructions[at].jvm;
         for target in jvm.targets() {
             let mut state = state.clone();
-            if let Some(assumed) = &assumed {
+            if let Some(assumed) = assumed {
                 assumed.apply(true, &mut state);
             }
             self.arrive(target, state, at)?;
         }
         if jvm.falls_through() && self.leader.get(at + 1) == Some(&true) {
             let mut state = state.clone();
-            if let Some(assumed) = &assumed {
+            if let Some(assumed) = assumed {
                 assumed.apply(false, &mut state);
             }
             self.arrive(at + 1, state, at)?;

@@ -1,5 +1,8 @@
 //! Java Card instructions before variables have places, branches distances and pool entries indices.
 
+// One row per instruction or pattern: rows that happen to agree stay apart.
+#![allow(clippy::match_same_arms)]
+
 use crate::convert::resolve::CpId;
 use crate::opcodes::Opcode;
 

@@ -1,5 +1,8 @@
 //! From instructions with labels to bytes: branch widths, operand stack depth, handler table.
 
+// One row per instruction or pattern: rows that happen to agree stay apart.
+#![allow(clippy::match_same_arms)]
+
 use std::collections::HashMap;
 
 use super::alloc::Places;
@@ -271,25 +274,23 @@ fn select(
         Op::Switch { int, default, cases } => {
             let to = |label: &Label| displacement(offset, labels, *label, source);
             let default = to(default)?;
-            match (table_span(cases, *int), cases.first(), cases.last()) {
-                (Some(_), Some((low, _)), Some((high, _))) => {
-                    let mut offsets = Vec::new();
-                    let mut next = cases.iter().peekable();
-                    for key in *low..=*high {
-                        offsets.push(match next.next_if(|(k, _)| *k == key) {
-                            Some((_, label)) => to(label)?,
-                            None => default,
-                        });
-                    }
-                    let opcode = if *int { Opcode::Itableswitch } else { Opcode::Stableswitch };
-                    (opcode, Operands::TableSwitch { default, low: *low, high: *high, offsets })
+            if let (Some(_), Some((low, _)), Some((high, _))) =
+                (table_span(cases, *int), cases.first(), cases.last())
+            {
+                let mut offsets = Vec::new();
+                let mut next = cases.iter().peekable();
+                for key in *low..=*high {
+                    offsets.push(match next.next_if(|(k, _)| *k == key) {
+                        Some((_, label)) => to(label)?,
+                        None => default,
+                    });
                 }
-                _ => {
-                    let pairs =
-                        cases.iter().map(|(key, label)| Ok((*key, to(label)?))).collect::<Result<_>>()?;
-                    let opcode = if *int { Opcode::Ilookupswitch } else { Opcode::Slookupswitch };
-                    (opcode, Operands::LookupSwitch { default, pairs })
-                }
+                let opcode = if *int { Opcode::Itableswitch } else { Opcode::Stableswitch };
+                (opcode, Operands::TableSwitch { default, low: *low, high: *high, offsets })
+            } else {
+                let pairs = cases.iter().map(|(key, label)| Ok((*key, to(label)?))).collect::<Result<_>>()?;
+                let opcode = if *int { Opcode::Ilookupswitch } else { Opcode::Slookupswitch };
+                (opcode, Operands::LookupSwitch { default, pairs })
             }
         }
     })

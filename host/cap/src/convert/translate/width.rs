@@ -305,7 +305,7 @@ impl Widths {
         if uses != 1 || makers.len() != 1 {
             return Err(ConvertRule::IntOperand(what));
         }
-        debug_assert!(makers[0] < at || makers[0] > at);
+        debug_assert!(makers[0] != at);
         self.cut[makers[0]] = true;
         self.node[root as usize] = false;
         Ok(())
