@@ -17,6 +17,7 @@ pub mod inspect;
 pub mod model;
 pub mod opcodes;
 mod read;
+pub mod verify;
 mod write;
 
 pub use error::{CapError, ContainerRule, FormatRule};
