@@ -1,10 +1,15 @@
 //! From the rules present to the rules desired, in an order that never opens more than either of them does.
 //!
 //! Every command is atomic on the card, and a phone may read the rules between any two. The order makes each state in
-//! between allow a device application only what it was allowed before or will be allowed after: rules are added from the
-//! most particular reference to the widest and removed the other way round, since a wider rule counts only where no more
-//! particular one stands. Where the old rule must go before the new one may come (they say opposite things, 6A89), a
-//! guard stands in meanwhile: a rule for the same AID that names a hash no certificate has.
+//! between allow a device application only what it was allowed before or will be allowed after:
+//!
+//! * References that are to have rules come first, from the most particular to the widest, and those that are to have
+//!   none go last, the other way round: a wider rule counts only where no more particular one stands.
+//! * A rule for a reference that had another one is stored before the old one goes; merged, they are no wider than one
+//!   of them.
+//! * Where that cannot be, because the two say opposite things (6A89) or a reference has several rules whose parts would
+//!   allow more than their sum, all rules of the reference are replaced behind a guard: a rule for the same AID that
+//!   names a hash no certificate has.
 
 use super::access::{Access, ApduAccess, NfcAccess};
 use super::reference::{AidRef, DeviceApp, Reference};
@@ -19,9 +24,11 @@ pub enum Change {
     Add(Rule),
     /// A rule is removed, with its duplicates.
     Remove(Rule),
+    /// All rules of a reference are removed at once.
+    RemoveReference(Reference),
     /// Every rule is removed.
     RemoveAll,
-    /// The guard is set before a rule is replaced by its opposite.
+    /// A guard is set before the rules of a reference are replaced.
     Guard(Rule),
     /// The guard is taken away.
     Unguard(Rule),
@@ -35,6 +42,9 @@ impl Change {
             Self::Remove(rule) | Self::Unguard(rule) => {
                 StoreCommand::Delete(DeleteTarget::Rule(rule.clone()))
             }
+            Self::RemoveReference(reference) => {
+                StoreCommand::Delete(DeleteTarget::Reference(reference.clone()))
+            }
             Self::RemoveAll => StoreCommand::Delete(DeleteTarget::All),
         }
     }
@@ -45,7 +55,7 @@ impl Change {
 pub struct Plan {
     /// In order.
     pub changes: Vec<Change>,
-    /// Rules that are there and stay, untouched.
+    /// Rules that are there and stay; those of a reference that is replaced whole are written again.
     pub kept: Vec<Rule>,
 }
 
@@ -84,79 +94,124 @@ pub fn contradiction(rules: &[Rule]) -> Option<(usize, usize)> {
 }
 
 /// How particular a reference is: 0 for searches A, 1 B, 2 C, 3 D of the enforcer.
-fn width(rule: &Rule) -> u8 {
-    let all_aids = rule.reference.aid() == AidRef::All;
-    let all_apps = *rule.reference.device_app() == DeviceApp::All;
+fn width(reference: &Reference) -> u8 {
+    let all_aids = reference.aid() == AidRef::All;
+    let all_apps = *reference.device_app() == DeviceApp::All;
     u8::from(all_aids) * 2 + u8::from(all_apps)
 }
 
 /// A hash that no certificate has.
 const NOBODY: DeviceApp = DeviceApp::Sha256([0; 32]);
 
-/// The steps from `present` to `desired`. Rules in both are not touched.
+/// The steps from `present` to `desired`.
 pub fn diff(present: &[Rule], desired: &[Rule]) -> Result<Plan, Contradiction> {
     if let Some((first, second)) = contradiction(desired) {
         let boxed = |i: usize| Box::new(desired[i].clone());
         return Err(Contradiction { first: boxed(first), second: boxed(second) });
     }
-    let mut plan = Plan::default();
+    let mut planner = Planner { plan: Plan::default(), state: RuleSet::new(present.to_vec()) };
     if desired.is_empty() {
         if !present.is_empty() {
-            plan.changes.push(Change::RemoveAll);
+            planner.push(Change::RemoveAll);
         }
-        return Ok(plan);
+        return Ok(planner.plan);
     }
-    plan.kept = present.iter().filter(|rule| desired.contains(rule)).cloned().collect();
-    let mut add = without_duplicates(desired.iter().filter(|rule| !present.contains(rule)));
-    let mut remove = without_duplicates(present.iter().filter(|rule| !desired.contains(rule)));
-    add.sort_by_key(width);
-    remove.sort_by_key(|rule| std::cmp::Reverse(width(rule)));
-
-    let mut state = RuleSet::new(present.to_vec());
-    let mut replaced: Vec<Reference> = Vec::new();
-    for rule in &add {
-        let opposite =
-            |other: &&Rule| other.reference == rule.reference && other.access.conflicts_with(&rule.access);
-        if replaced.contains(&rule.reference) || !remove.iter().any(|other| opposite(&other)) {
-            push(&mut plan, &mut state, Change::Add(rule.clone()));
-            continue;
+    planner.plan.kept = present.iter().filter(|rule| desired.contains(rule)).cloned().collect();
+    let mut references: Vec<&Reference> = present.iter().chain(desired).map(|rule| &rule.reference).collect();
+    references.sort_by_key(|reference| (width(reference), *reference));
+    references.dedup();
+    let of = |rules: &[Rule], reference: &Reference| {
+        without_duplicates(rules.iter().filter(|rule| rule.reference == *reference))
+    };
+    for reference in &references {
+        match (of(present, reference).as_slice(), of(desired, reference).as_slice()) {
+            (_, []) => {}
+            (old, new) if same(old, new) => {}
+            ([], [new]) => planner.push(Change::Add(new.clone())),
+            ([old], [new]) if !old.access.conflicts_with(&new.access) => {
+                planner.push(Change::Add(new.clone()));
+                planner.push(Change::Remove(old.clone()));
+            }
+            (old, new) => planner.replace(reference, old, new),
         }
-        replaced.push(rule.reference.clone());
-        let guard = guard_for(&rule.reference, &state);
+    }
+    for reference in references.iter().rev() {
+        match (of(present, reference).as_slice(), of(desired, reference).as_slice()) {
+            ([], _) | (_, [_, ..]) => {}
+            ([old], []) => planner.push(Change::Remove(old.clone())),
+            (_, []) => planner.push(Change::RemoveReference((*reference).clone())),
+        }
+    }
+    Ok(planner.plan)
+}
+
+struct Planner {
+    plan: Plan,
+    state: RuleSet,
+}
+
+impl Planner {
+    fn push(&mut self, change: Change) {
+        self.state.apply(&change.command());
+        self.plan.changes.push(change);
+    }
+
+    /// Replaces all rules of a reference behind a guard. Filters are stored before always, which they outweigh.
+    fn replace(&mut self, reference: &Reference, old: &[Rule], new: &[Rule]) {
+        let guard = self.guard_for(reference);
         if let Some(guard) = &guard {
-            push(&mut plan, &mut state, Change::Guard(guard.clone()));
+            self.push(Change::Guard(guard.clone()));
         }
-        for other in remove.iter().filter(|other| other.reference == rule.reference) {
-            push(&mut plan, &mut state, Change::Remove(other.clone()));
+        match old {
+            [] => {}
+            [old] => self.push(Change::Remove(old.clone())),
+            _ => self.push(Change::RemoveReference(reference.clone())),
         }
-        push(&mut plan, &mut state, Change::Add(rule.clone()));
+        let mut new = new.to_vec();
+        new.sort_by_key(|rule| {
+            (rule.access.apdu() == Some(&ApduAccess::Always), rule.access.apdu().is_some())
+        });
+        let quiet = quiet_for(&new);
+        if let Some(quiet) = &quiet {
+            self.push(Change::Guard(quiet.clone()));
+        }
+        for rule in new {
+            self.push(Change::Add(rule));
+        }
+        if let Some(quiet) = quiet {
+            self.push(Change::Unguard(quiet));
+        }
         if let Some(guard) = guard {
-            push(&mut plan, &mut state, Change::Unguard(guard));
+            self.push(Change::Unguard(guard));
         }
     }
-    for rule in remove.into_iter().filter(|rule| !replaced.contains(&rule.reference)) {
-        push(&mut plan, &mut state, Change::Remove(rule));
+
+    /// The guard to set before the rules of `reference` go, unless another rule keeps strangers out already.
+    fn guard_for(&self, reference: &Reference) -> Option<Rule> {
+        let guarded = self.state.rules().iter().any(|rule| {
+            rule.reference.aid() == reference.aid()
+                && rule.reference != *reference
+                && *rule.reference.device_app() != DeviceApp::All
+        });
+        if guarded || reference.aid().is_carrier() {
+            return None;
+        }
+        let access = Access::new(Some(ApduAccess::Never), Some(NfcAccess::Never), None).ok()?;
+        Some(Rule::new(Reference::new(reference.aid(), NOBODY), access))
     }
-    Ok(plan)
 }
 
-fn push(plan: &mut Plan, state: &mut RuleSet, change: Change) {
-    state.apply(&change.command());
-    plan.changes.push(change);
+/// A rule of the same reference that forbids NFC events while the rules that say so are not all there yet.
+fn quiet_for(new: &[Rule]) -> Option<Rule> {
+    let forbids = |rule: &Rule| rule.access.nfc() == Some(NfcAccess::Never);
+    let first = new.first().filter(|first| new.iter().any(forbids) && !forbids(first))?;
+    let access = Access::new(None, Some(NfcAccess::Never), None).ok()?;
+    let quiet = Rule::new(first.reference.clone(), access);
+    (!new.contains(&quiet)).then_some(quiet)
 }
 
-/// The guard to set before rules of `reference` go, unless another rule keeps strangers out already.
-fn guard_for(reference: &Reference, state: &RuleSet) -> Option<Rule> {
-    let guarded = state.rules().iter().any(|rule| {
-        rule.reference.aid() == reference.aid()
-            && rule.reference != *reference
-            && *rule.reference.device_app() != DeviceApp::All
-    });
-    if guarded || reference.aid().is_carrier() {
-        return None;
-    }
-    let access = Access::new(Some(ApduAccess::Never), Some(NfcAccess::Never), None).ok()?;
-    Some(Rule::new(Reference::new(reference.aid(), NOBODY), access))
+fn same(a: &[Rule], b: &[Rule]) -> bool {
+    a.len() == b.len() && a.iter().all(|rule| b.contains(rule))
 }
 
 fn without_duplicates<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<Rule> {
