@@ -3,6 +3,8 @@
 //!
 //! | module | |
 //! |---|---|
+//! | [`apk`] | certificates of an APK, and the hash a rule should name |
 //! | [`ace`] | the decision for one applet and one app, explained; the enforcer with its cache |
 
 pub mod ace;
+pub mod apk;

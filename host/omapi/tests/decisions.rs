@@ -3,6 +3,8 @@
 
 mod slow;
 
+use std::slice::from_ref;
+
 use jpkise_gp::ara::{
     diff, Access, AidRef, ApduAccess, DeviceApp, Filter, Filters, NfcAccess, Reference, Rule, RuleSet,
 };
@@ -261,7 +263,7 @@ fn every_merge_of_three_rules_with_one_reference_agrees() {
                         nfc: (*nfc).to_owned(),
                     })
                     .to_vec();
-                both(&rules, AID, &[sha1.clone()]);
+                both(&rules, AID, from_ref(&sha1));
                 cases += 1;
             }
         }
@@ -321,7 +323,7 @@ fn the_explanation_names_the_rule_that_decided_and_those_it_beat() {
 fn an_aid_is_compared_whole() {
     let partial =
         SlowRule { aid: "d392f00026".into(), app: String::new(), apdu: "always".into(), nfc: String::new() };
-    assert_eq!(both(&[partial.clone()], AID, &mine()).2, "none");
+    assert_eq!(both(from_ref(&partial), AID, &mine()).2, "none");
     assert_eq!(both(&[partial], "d392f00026", &mine()).2, "B");
 }
 
@@ -329,7 +331,7 @@ fn an_aid_is_compared_whole() {
 fn an_app_without_hashes_gets_what_everybody_gets() {
     let everybody =
         SlowRule { aid: AID.into(), app: String::new(), apdu: "always".into(), nfc: String::new() };
-    assert_eq!(both(&[everybody.clone()], AID, &[]).0, "always");
+    assert_eq!(both(from_ref(&everybody), AID, &[]).0, "always");
     let named = SlowRule { app: other(), ..everybody.clone() };
     assert_eq!(both(&[everybody, named], AID, &[]).2, "A-conflict");
 }
