@@ -3,6 +3,7 @@
 //! [`scp03`] opens and runs a secure channel; everything that makes bytes is pure, only sessions and workflows talk to
 //! a card.
 
+pub mod ara;
 pub mod channel;
 pub mod commands;
 pub mod error;
