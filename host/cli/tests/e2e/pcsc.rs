@@ -1,13 +1,11 @@
 //! Through pcscd and vpcd: programs we did not write use the simulated GP-SE as a card in a reader.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{children, finish, jpkise, ok, pkcs11_module, run, text, Reader, Sim, PASSWORD, PIN};
+use crate::support::{children, finish, jpkise, ok, pkcs11_module, run, text, Reader, Sim, PASSWORD, PIN};
 
 /// The two tokens OpenSC shows for one JPKI card: label, secret, object id, PKCS#15 certificate id.
 const TOKENS: [(&str, &str, &str); 2] =

@@ -1,13 +1,11 @@
 //! The demo in one process, and what a user's mistakes end in. openssl judges the files.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::{children, finish, jpkise, ok, require, run, text};
+use crate::support::{children, finish, jpkise, ok, require, run, text};
 
 const FILES: [&str; 12] = [
     "sign-cert.der",
