@@ -19,6 +19,8 @@ pub struct Cli {
 }
 
 /// Flags every command takes.
+// Each is a flag of its own on the command line; there is no state to make an enum of.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Reader by name, part of its name, or index.

@@ -84,7 +84,7 @@ fn opensc_reads_and_signs_with_both_keys_on_both_token_profiles() {
             sign_and_verify(label, secret, id, directory.path(), &key);
         }
         assert!(sim.interrupt().success(), "jpkise sim did not end with exit 0 at Ctrl-C");
-        reader.wait_until_empty();
+        Reader::wait_until_empty();
     }
 }
 

@@ -106,12 +106,12 @@ impl Reader {
         };
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let reader = Self { address, _turn: turn };
-        reader.wait_until_empty();
+        Self::wait_until_empty();
         Some(reader)
     }
 
     /// The service takes a moment to see that a card has left.
-    pub fn wait_until_empty(&self) {
+    pub fn wait_until_empty() {
         let started = Instant::now();
         while text(&run(&mut jpkise(&["readers", "--json"]))).contains("\"atr\"") {
             assert!(started.elapsed() < Duration::from_secs(10), "a card stays in the reader");
