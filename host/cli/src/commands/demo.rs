@@ -6,7 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use jpkise_card::{Card, Transport};
 use jpkise_jpki::edge::{Password, Pin, TokenProfile};
-use jpkise_lab::chain::{self, Event, Options, OutDir, Step, StepReport, Summary};
+use jpkise_lab::chain::{self, Event, Options, Step, StepReport, Summary};
+use jpkise_lab::files::OutDir;
 use jpkise_lab::simulator;
 use time::OffsetDateTime;
 

@@ -1,4 +1,4 @@
-//! The folder a run leaves behind.
+//! Files a run leaves behind, whole or not at all.
 
 use std::fs;
 use std::io;
@@ -64,17 +64,22 @@ impl OutDir {
         &self.path
     }
 
-    /// Writes one file, whole or not at all: under another name first, renamed when complete.
+    /// Writes one file, as [`write_whole`].
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), FileError> {
-        let target = self.path.join(name);
-        let partial = self.path.join(format!(".{name}.part"));
-        let result = fs::write(&partial, content).and_then(|()| fs::rename(&partial, &target));
-        result.map_err(|source| {
-            // The half-written file is of no use to anybody; that it may stay behind is no second error.
-            let _ = fs::remove_file(&partial);
-            FileError { path: target, source }
-        })
+        write_whole(&self.path.join(name), content)
     }
+}
+
+/// Writes one file, whole or not at all: under another name first, renamed when complete.
+pub fn write_whole(target: &Path, content: &[u8]) -> Result<(), FileError> {
+    let error = |source| FileError { path: target.to_owned(), source };
+    let name = target.file_name().ok_or_else(|| error(io::ErrorKind::InvalidInput.into()))?;
+    let partial = target.with_file_name(format!(".{}.part", name.to_string_lossy()));
+    fs::write(&partial, content).and_then(|()| fs::rename(&partial, target)).map_err(|source| {
+        // The half-written file is of no use to anybody; that it may stay behind is no second error.
+        let _ = fs::remove_file(&partial);
+        error(source)
+    })
 }
 
 #[cfg(test)]
