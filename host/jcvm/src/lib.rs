@@ -1,1 +1,3 @@
 //! A Java Card virtual machine that executes the bytes of a CAP.
+
+pub mod store;
