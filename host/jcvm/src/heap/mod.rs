@@ -19,6 +19,11 @@ const UNIT: u32 = 8;
 /// Longest heap: 16 bits of units.
 pub(crate) const MAX_HEAP: u32 = 0xFFFF * UNIT;
 
+/// Where in the superblock the size of the transient memory stands.
+const TRANSIENT_SIZE: u32 = 8;
+/// Our choice, so that a damaged image cannot exhaust memory.
+const MAX_TRANSIENT: u32 = 1 << 20;
+
 /// What owns an object: the runtime itself, an applet instance, or a package (its initialised static arrays).
 pub(crate) type Owner = u8;
 /// The Java Card runtime environment.
@@ -81,6 +86,7 @@ pub(crate) struct Heap {
 impl Heap {
     /// Formats the heap part of a store.
     pub(crate) fn format(mut store: Store, ram: u32) -> Result<Self, StoreError> {
+        store.put(TRANSIENT_SIZE, &ram.to_be_bytes())?;
         let units = store.layout().heap / UNIT;
         let size = u16::try_from(units.saturating_sub(1)).unwrap_or(u16::MAX);
         let first = store.heap_base() + UNIT;
@@ -107,7 +113,11 @@ impl Heap {
     }
 
     /// Builds the index of a store's blocks; transient memory is zero.
-    pub(crate) fn open(store: Store, ram: u32) -> Result<Self, HeapDamaged> {
+    pub(crate) fn open(store: Store) -> Result<Self, HeapDamaged> {
+        let ram = store.u32(TRANSIENT_SIZE);
+        if ram > MAX_TRANSIENT {
+            return Err(HeapDamaged(TRANSIENT_SIZE));
+        }
         let mut heap = Self::around(store, ram);
         let mut at = 1;
         while at < heap.end {
@@ -331,11 +341,6 @@ impl Heap {
         self.free.iter().map(|(_, len)| len * UNIT).sum()
     }
 
-    /// Bytes of the largest object body that would fit.
-    pub(crate) fn largest_persistent(&self) -> u32 {
-        self.free.iter().map(|(_, len)| (len * UNIT).saturating_sub(HEADER)).max().unwrap_or(0)
-    }
-
     /// Free transient bytes.
     pub(crate) fn free_transient(&self) -> u32 {
         self.ram.free()
@@ -361,11 +366,6 @@ impl Heap {
             self.release(*at)?;
         }
         Ok(fresh)
-    }
-
-    /// Whether the object was allocated since the transaction began.
-    pub(crate) fn is_fresh(&self, at: Ref) -> bool {
-        self.fresh.contains(&at)
     }
 
     /// Clears the transient memory of one kind, of all contexts or of one.

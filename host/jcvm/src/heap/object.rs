@@ -160,10 +160,6 @@ impl Array {
         self.object.header.kind
     }
 
-    pub(crate) fn is_persistent(&self) -> bool {
-        matches!(self.place, Place::Persistent(_))
-    }
-
     /// Whether `offset..offset + len` lies in it.
     pub(crate) fn holds(&self, offset: i32, len: i32) -> bool {
         offset >= 0 && len >= 0 && offset + len <= i32::from(self.len)
@@ -279,6 +275,22 @@ impl Heap {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Writes bytes in cells of four (the runtime's own arrays), as part of the open transaction when `logged`.
+    pub(crate) fn write_words(
+        &mut self,
+        array: &Array,
+        byte_offset: usize,
+        bytes: &[u8],
+        logged: bool,
+    ) -> Result<(), StoreError> {
+        match array.place {
+            Place::Persistent(address) if !logged => {
+                self.store.put_all(address + u32::try_from(byte_offset).unwrap_or(u32::MAX), bytes)
+            }
+            _ => self.write_bytes(array, byte_offset, bytes, logged),
         }
     }
 
