@@ -1,5 +1,7 @@
 //! CAP and EXP files made by other converters: `JPKISE_CAP_CORPUS` names folders (separated by `:`) to search.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use jpkise_cap::code;

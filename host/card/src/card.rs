@@ -1,5 +1,6 @@
 //! One card behind a transport: answers in pieces put together, every exchange shown to the observer.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use jpkise_wire::StatusWord;
@@ -23,6 +24,12 @@ pub enum CardError {
     /// The command cannot be coded, or the answer is none.
     #[error(transparent)]
     Apdu(#[from] ApduError),
+    /// An extended command for a card in T=0, which carries none.
+    #[error("a command of {length} data bytes needs extended length, which T=0 does not carry")]
+    NeedsExtendedLength {
+        /// Its data bytes.
+        length: usize,
+    },
     /// The answer does not end.
     #[error("the card answered more than 65,536 bytes in pieces")]
     Endless,
@@ -107,7 +114,10 @@ impl<T: Transport> Card<T> {
         while let Some(waiting) = answer.sw.bytes_waiting() {
             let get =
                 CommandApdu::new(class, INS_GET_RESPONSE, 0, 0).expecting(Expected::from_short(waiting));
-            let more = self.exchange(&get, None)?;
+            let mut more = self.exchange(&get, None)?;
+            if let Some(le) = more.sw.right_le() {
+                more = self.exchange(&get.expecting(Expected::from_short(le)), None)?;
+            }
             answer.data.extend_from_slice(&more.data);
             answer.sw = more.sw;
             if answer.data.len() > MAX_ANSWER || (more.data.is_empty() && more.sw.bytes_waiting().is_some()) {
@@ -117,12 +127,27 @@ impl<T: Transport> Card<T> {
         Ok(answer)
     }
 
+    /// T=0 has no case 4: the command goes without Le, the card answers 61xx (ISO/IEC 7816-3 section 12.2.1).
+    fn on_the_wire<'a>(&self, command: &'a CommandApdu) -> Result<Cow<'a, CommandApdu>, CardError> {
+        if !self.transport.capabilities().t0 {
+            return Ok(Cow::Borrowed(command));
+        }
+        if command.is_extended() {
+            return Err(CardError::NeedsExtendedLength { length: command.data().len() });
+        }
+        Ok(if command.data().is_empty() || command.expected().is_none() {
+            Cow::Borrowed(command)
+        } else {
+            Cow::Owned(command.clone().expecting_nothing())
+        })
+    }
+
     fn exchange(
         &mut self,
         command: &CommandApdu,
         plain: Option<PlainCommand>,
     ) -> Result<ResponseApdu, CardError> {
-        let bytes: Zeroizing<Vec<u8>> = command.to_bytes()?;
+        let bytes: Zeroizing<Vec<u8>> = self.on_the_wire(command)?.to_bytes()?;
         let started = self.opened.elapsed();
         let clock = Instant::now();
         let result = self.transport.transmit(&bytes);
@@ -200,7 +225,7 @@ mod tests {
     use super::*;
 
     /// Plays fixed answers and asserts each command.
-    struct Script(Vec<(&'static str, &'static str)>);
+    struct Script(Vec<(&'static str, &'static str)>, Capabilities);
 
     impl Transport for Script {
         fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
@@ -217,28 +242,51 @@ mod tests {
         fn name(&self) -> &'static str {
             "script"
         }
+        fn capabilities(&self) -> Capabilities {
+            self.1
+        }
+    }
+
+    fn card(steps: &[(&'static str, &'static str)], t0: bool) -> Card<Script> {
+        Card::new(Script(steps.to_vec(), Capabilities { t0, ..Capabilities::default() }))
     }
 
     #[test]
     fn pieces_are_fetched_on_the_command_s_channel_and_6cxx_is_repeated_once() {
-        let mut card = Card::new(Script(vec![
-            ("81ca006600", "6c04"),
-            ("81ca006604", "01026102"),
-            ("01c0000002", "03046101"),
-            ("01c0000001", "059000"),
-        ]));
+        let mut card = card(
+            &[
+                ("81ca006600", "6c04"),
+                ("81ca006604", "01026102"),
+                ("01c0000002", "03046101"),
+                ("01c0000001", "6c02"),
+                ("01c0000002", "05069000"),
+            ],
+            false,
+        );
         let answer = card.send(&CommandApdu::new(0x81, 0xCA, 0, 0x66).expecting_all()).unwrap();
-        assert_eq!((answer.data.as_slice(), answer.sw), (&[1, 2, 3, 4, 5][..], StatusWord::SUCCESS));
-        assert_eq!(card.apdus(), 4);
+        assert_eq!((answer.data.as_slice(), answer.sw), (&[1, 2, 3, 4, 5, 6][..], StatusWord::SUCCESS));
+        assert_eq!(card.apdus(), 5);
         assert!(card.transport_mut().0.is_empty());
     }
 
     #[test]
+    fn t0_carries_no_le_beside_data_and_nothing_extended() {
+        let case_4 = CommandApdu::new(0x80, 0xF2, 0x40, 0x02).with_data([0x4F, 0]).expecting_all();
+        let mut t0 = card(&[("80f24002024f00", "6102"), ("00c0000002", "e3009000")], true);
+        assert_eq!(t0.send(&case_4).unwrap().data, [0xE3, 0]);
+        assert_eq!(t0.apdus(), 2);
+        let long = CommandApdu::new(0x80, 0xE2, 0x88, 0).with_data([0; 256]);
+        assert!(matches!(t0.send(&long), Err(CardError::NeedsExtendedLength { length: 256 })));
+        let mut t1 = card(&[("80f24002024f0000", "9000")], false);
+        assert!(t1.send(&case_4).unwrap().sw.is_success());
+    }
+
+    #[test]
     fn a_card_that_never_ends_or_answers_one_byte_is_an_error() {
-        let mut card = Card::new(Script(vec![("00ca0000", "6100"), ("00c0000000", "6100")]));
-        assert!(matches!(card.send(&CommandApdu::new(0, 0xCA, 0, 0)), Err(CardError::Endless)));
-        let mut card = Card::new(Script(vec![("00ca0000", "90")]));
-        let error = card.send(&CommandApdu::new(0, 0xCA, 0, 0)).unwrap_err();
+        let mut endless = card(&[("00ca0000", "6100"), ("00c0000000", "6100")], false);
+        assert!(matches!(endless.send(&CommandApdu::new(0, 0xCA, 0, 0)), Err(CardError::Endless)));
+        let mut short = card(&[("00ca0000", "90")], false);
+        let error = short.send(&CommandApdu::new(0, 0xCA, 0, 0)).unwrap_err();
         assert!(matches!(error, CardError::Transport(TransportError::Malformed(1))));
     }
 }

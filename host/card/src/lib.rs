@@ -5,7 +5,11 @@
 
 pub mod apdu;
 pub mod card;
+pub mod names;
+pub mod pcsc;
+pub mod trace;
 pub mod transport;
+pub mod vpcd;
 
 pub use apdu::{ApduError, CommandApdu, Expected, ResponseApdu, SecretKind};
 pub use card::{Card, CardError, Exchange, Observer, PlainCommand};

@@ -1,1 +1,7 @@
-//! The chain as a workflow, doctor, suites.
+//! The chain as a workflow: from an empty secure element to verified signatures, and back over everything that must
+//! fail. Later: doctor's checks, suites, reports.
+
+pub mod chain;
+pub mod doctor;
+pub mod openssl;
+pub mod simulator;

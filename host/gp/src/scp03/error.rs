@@ -4,7 +4,7 @@ use jpkise_card::{ApduError, CardError};
 use jpkise_wire::scp03::{IParameter, SecurityLevel};
 use jpkise_wire::{Aid, StatusWord};
 
-use super::keys::{KeySet, KeySourceError};
+use crate::keys::{KeySet, KeySourceError};
 
 /// INITIALIZE UPDATE was refused: no key was tried, other keys would not help, no try was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,9 +52,6 @@ pub enum SecurityFault {
     /// Deciphered data without the padding's 80, or not whole blocks.
     #[error("the answer's padding is wrong")]
     Padding,
-    /// Fewer than the two bytes of a status word.
-    #[error("the answer is shorter than a status word")]
-    Truncated,
 }
 
 /// Why a channel could not be opened or used.

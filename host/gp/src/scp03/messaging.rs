@@ -40,6 +40,16 @@ pub enum MacClass {
     AsSent,
 }
 
+impl MacClass {
+    /// The byte under the MAC for `class`, which shows secure messaging.
+    pub(crate) const fn of(self, class: u8) -> u8 {
+        match self {
+            Self::ChannelZero => class_under_mac(class),
+            Self::AsSent => class,
+        }
+    }
+}
+
 /// Deviations of cards in the field; the default is the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
@@ -169,10 +179,7 @@ impl SecureMessaging {
             keys.enc.cbc_encrypt(&icv, &mut out[start..]);
         }
 
-        let under_mac = match self.policy.mac_class {
-            MacClass::ChannelZero => class_under_mac(class),
-            MacClass::AsSent => class,
-        };
+        let under_mac = self.policy.mac_class.of(class);
         // Le stays outside the MAC (section 6.2.4).
         self.chain = keys.mac.mac(&[&self.chain, &[under_mac], &out[1..]]);
         out.extend_from_slice(&self.chain[..self.mode.bytes()]);

@@ -9,13 +9,11 @@
 //! in this module are those of Amendment D 1.1.2.
 
 mod error;
-mod initialize;
-mod keys;
 mod messaging;
 mod session;
 
+pub use crate::commands::initialize_update::{InitializeUpdate, KeyInformation};
+pub use crate::keys::{KeySet, KeySource, KeySourceError, SoftwareKeys};
 pub use error::{CryptogramDiffers, HostRefused, RefusedBeforeKeys, ScpError, SecurityFault};
-pub use initialize::{InitializeUpdate, KeyInformation};
-pub use keys::{KeySet, KeySource, KeySourceError, SoftwareKeys};
 pub use messaging::{CounterRule, EmptyData, MacClass, Policy, SecureMessaging};
 pub use session::{best_level, Authenticated, ChallengeCheck, Initialized, Selected, Session, SessionInfo};

@@ -1,23 +1,21 @@
 //! The channel as a typestate over a card.
 
-use super::error::{CryptogramDiffers, HostRefused, RefusedBeforeKeys, ScpError};
-use super::initialize::{InitializeUpdate, KeyInformation};
-use super::keys::{KeySet, KeySource};
-use super::messaging::{MacClass, Policy, SecureMessaging};
-use crate::channel::{class_under_mac, secured, LogicalChannel};
-use crate::random::SecureRandom;
 use jpkise_card::{Card, CommandApdu, Expected, PlainCommand, ResponseApdu, Transport};
 use jpkise_wire::scp03::{
-    cryptogram, Challenge, Cryptogram, Derivation, IParameter, MacChain, MacKey, SMode, SecurityLevel,
-    SequenceCounter, SessionKeys, BLOCK, INS_EXTERNAL_AUTHENTICATE, INS_INITIALIZE_UPDATE,
+    cryptogram, Challenge, Cryptogram, Derivation, IParameter, KeyLength, SMode, SecurityLevel,
+    SequenceCounter, SessionKeys, BLOCK,
 };
-use jpkise_wire::tlv::{Tag, Tlv};
 use jpkise_wire::{Aid, StatusWord};
 
-/// SELECT (GP Card Specification 2.3.1 section 11.9).
-const INS_SELECT: u8 = 0xA4;
-/// P1: by name.
-const P1_BY_NAME: u8 = 0x04;
+use super::error::{CryptogramDiffers, HostRefused, RefusedBeforeKeys, ScpError};
+use super::messaging::{Policy, SecureMessaging};
+use crate::channel::LogicalChannel;
+use crate::commands::external_authenticate::external_authenticate;
+use crate::commands::initialize_update::{initialize_update, InitializeUpdate, KeyInformation};
+use crate::commands::select::{select, Fci};
+use crate::keys::{KeySet, KeySource};
+use crate::random::SecureRandom;
+
 /// Instructions whose P1.b8 chains segments of one long command (section 11.1.5.1 of the Card Specification).
 const CHAINED: [u8; 3] = [0xE4, 0xE6, 0xD8];
 /// P1.b8: more segments follow.
@@ -37,6 +35,7 @@ pub struct Initialized<'a> {
     keys: &'a dyn KeySource,
     session_keys: SessionKeys,
     host_cryptogram: Cryptogram,
+    card_challenge: Challenge,
     info: SessionInfo,
 }
 
@@ -108,16 +107,18 @@ impl<'a, T: Transport> Session<'a, T, Selected> {
         channel: LogicalChannel,
         aid: Option<&Aid>,
     ) -> Result<Self, ScpError> {
-        let mut command = CommandApdu::new(channel.class(0x00), INS_SELECT, P1_BY_NAME, 0).expecting_all();
-        if let Some(aid) = aid {
-            command = command.with_data(aid.as_bytes());
-        }
+        let mut command = select(aid.map_or(&[], |a| a.as_bytes()));
+        command.cla = channel.class(command.cla);
         let answer = card.send(&command)?;
         // 6283: the card is locked, its issuer security domain is selected all the same (section 11.9.3.2).
         if !answer.sw.is_success() && answer.sw != StatusWord::CARD_LOCKED {
             return Err(ScpError::Select { aid: aid.copied(), sw: answer.sw });
         }
-        let selected = Selected { aid: named_aid(&answer.data), fci: answer.data, sw: answer.sw };
+        let selected = Selected {
+            aid: Fci::parse(&answer.data).ok().and_then(|fci| fci.aid),
+            fci: answer.data,
+            sw: answer.sw,
+        };
         Ok(Self { card, channel, policy: Policy::default(), state: selected })
     }
 
@@ -149,6 +150,11 @@ impl<'a, T: Transport> Session<'a, T, Selected> {
         self.state.sw
     }
 
+    /// The card, for what goes beside the selected application: other channels, counters, its answer to reset.
+    pub fn card(&mut self) -> &mut Card<T> {
+        self.card
+    }
+
     /// Sends a command in clear to the selected application.
     pub fn send_clear(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ScpError> {
         send_clear(self.card, self.channel, command)
@@ -156,12 +162,12 @@ impl<'a, T: Transport> Session<'a, T, Selected> {
 
     /// INITIALIZE UPDATE with key version `kvn` (00 for the domain's default), with 8-byte challenges first and 16-byte
     /// ones when the card asks for them by 6700. The card cryptogram is checked before this returns.
-    pub fn initialize_update(
+    pub fn initialize_update<'k>(
         self,
-        keys: &'a dyn KeySource,
+        keys: &'k dyn KeySource,
         kvn: u8,
         rng: &mut dyn SecureRandom,
-    ) -> Result<Session<'a, T, Initialized<'a>>, ScpError> {
+    ) -> Result<Session<'a, T, Initialized<'k>>, ScpError> {
         let Self { card, channel, policy, state: selected } = self;
         let (mut host, mut answer) = request(card, channel, kvn, SMode::S8, rng)?;
         // How a card that knows only S16 answers an 8-byte challenge (Amendment D 1.2 section 7.1.1).
@@ -191,24 +197,35 @@ impl<'a, T: Transport> Session<'a, T, Selected> {
         };
         let host_cryptogram =
             cryptogram(&session_keys.mac, Derivation::HostCryptogram, &host, &parsed.card_challenge);
-        let state = Initialized { selected, keys, session_keys, host_cryptogram, info };
+        let card_challenge = parsed.card_challenge;
+        let state = Initialized { selected, keys, session_keys, host_cryptogram, card_challenge, info };
         Ok(Session { card, channel, policy, state })
     }
 }
 
-impl<'a, T: Transport> Session<'a, T, Initialized<'a>> {
+impl<'a, 'k, T: Transport> Session<'a, T, Initialized<'k>> {
     /// What INITIALIZE UPDATE told.
     pub fn info(&self) -> &SessionInfo {
         &self.state.info
+    }
+
+    /// The card's challenge, for transcripts.
+    pub fn card_challenge(&self) -> &Challenge {
+        &self.state.card_challenge
+    }
+
+    /// The cryptogram EXTERNAL AUTHENTICATE will carry, for transcripts.
+    pub fn host_cryptogram(&self) -> &Cryptogram {
+        &self.state.host_cryptogram
     }
 
     /// EXTERNAL AUTHENTICATE at `level`; refused here when the card does not offer it.
     pub fn external_authenticate(
         self,
         level: SecurityLevel,
-    ) -> Result<Session<'a, T, Authenticated<'a>>, ScpError> {
+    ) -> Result<Session<'a, T, Authenticated<'k>>, ScpError> {
         let Self { card, channel, policy, state } = self;
-        let Initialized { selected, keys, session_keys, host_cryptogram, info } = state;
+        let Initialized { selected, keys, session_keys, host_cryptogram, info, .. } = state;
         let i = info.key_information.i;
         if !i.offers(level) {
             return Err(ScpError::LevelNotOffered { level, i });
@@ -224,7 +241,7 @@ impl<'a, T: Transport> Session<'a, T, Initialized<'a>> {
     }
 }
 
-impl<'a, T: Transport> Session<'a, T, Authenticated<'a>> {
+impl<T: Transport> Session<'_, T, Authenticated<'_>> {
     /// What INITIALIZE UPDATE told.
     pub fn info(&self) -> &SessionInfo {
         &self.state.info
@@ -253,6 +270,11 @@ impl<'a, T: Transport> Session<'a, T, Authenticated<'a>> {
     /// `data`, whole blocks, enciphered under the Key-DEK of the set in use.
     pub fn encrypt_dek(&self, data: &[u8]) -> Result<Vec<u8>, ScpError> {
         Ok(self.state.keys.encrypt_dek(&self.state.info.set, data)?)
+    }
+
+    /// Length of the keys in use.
+    pub fn key_length(&self) -> Result<KeyLength, ScpError> {
+        Ok(self.state.keys.key_length(&self.state.info.set)?)
     }
 
     /// The card, for what goes beside the channel: other channels, counters.
@@ -325,7 +347,7 @@ impl<'a, T: Transport> Session<'a, T, Authenticated<'a>> {
     }
 }
 
-/// INITIALIZE UPDATE: 80 50 KVN 00 | host challenge 8/16 | Le 00 (section 7.1.1).
+/// One INITIALIZE UPDATE with a fresh challenge.
 fn request<T: Transport>(
     card: &mut Card<T>,
     channel: LogicalChannel,
@@ -337,34 +359,9 @@ fn request<T: Transport>(
     let bytes = &mut bytes[..mode.bytes()];
     rng.fill_bytes(bytes);
     let challenge = Challenge::new(bytes).ok_or(ScpError::MalformedInitializeUpdate { length: 0 })?;
-    let command = CommandApdu::new(channel.class(0x80), INS_INITIALIZE_UPDATE, kvn, 0)
-        .with_data(challenge.as_bytes())
-        .expecting_all();
+    let mut command = initialize_update(kvn, &challenge);
+    command.cla = channel.class(command.cla);
     Ok((challenge, card.send(&command)?))
-}
-
-/// EXTERNAL AUTHENTICATE: 84 82 level 00 | host cryptogram 8/16, C-MAC 8/16 (section 7.1.2); and the chaining value it
-/// leaves, which is the full MAC.
-pub(crate) fn external_authenticate(
-    channel: LogicalChannel,
-    level: SecurityLevel,
-    host_cryptogram: &Cryptogram,
-    keys: &SessionKeys,
-    mac_class: MacClass,
-) -> (CommandApdu, MacChain) {
-    let mode = host_cryptogram.mode();
-    let class = secured(channel.class(0x80));
-    let under_mac = match mac_class {
-        MacClass::ChannelZero => class_under_mac(class),
-        MacClass::AsSent => class,
-    };
-    // 16 or 32: both cryptogram and MAC have the S mode's length.
-    #[allow(clippy::cast_possible_truncation)]
-    let lc = 2 * mode.bytes() as u8;
-    let header = [under_mac, INS_EXTERNAL_AUTHENTICATE, level.value(), 0, lc];
-    let chain = MacKey::new(keys.mac.cipher()).mac(&[&[0; BLOCK], &header, host_cryptogram.as_bytes()]);
-    let data = [host_cryptogram.as_bytes(), &chain[..mode.bytes()]].concat();
-    (CommandApdu::new(class, INS_EXTERNAL_AUTHENTICATE, level.value(), 0).with_data(data), chain)
 }
 
 fn check_challenge(
@@ -384,13 +381,6 @@ fn check_challenge(
         Ok(_) => ChallengeCheck::Differs,
         Err(_) => ChallengeCheck::NotChecked,
     }
-}
-
-/// The AID in file control information: 6F { 84 AID, … } (GP Card Specification 2.3.1 section 11.9.3.1).
-fn named_aid(fci: &[u8]) -> Option<Aid> {
-    let template = Tlv::expect(fci, Tag(0x6F)).ok()?;
-    let name = Tlv::read_all(template).ok()?.into_iter().find(|t| t.tag == Tag(0x84))?;
-    Aid::new(name.value).ok()
 }
 
 fn send_clear<T: Transport>(

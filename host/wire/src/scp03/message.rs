@@ -110,6 +110,35 @@ pub fn unpad(data: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scp03::AesKey;
+
+    #[test]
+    fn a_mac_does_not_depend_on_how_its_input_is_cut() {
+        use cmac::digest::KeyInit;
+        use cmac::{Cmac, Mac};
+        fn tag<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
+            let mut mac = <M as Mac>::new_from_slice(key).unwrap();
+            mac.update(message);
+            mac.finalize().into_bytes().to_vec()
+        }
+        let input: Vec<u8> = (0..=255).collect();
+        for (key, foreign) in [
+            (vec![0x2B; 16], tag::<Cmac<aes::Aes128>> as fn(&[u8], &[u8]) -> Vec<u8>),
+            (vec![0x2B; 24], tag::<Cmac<aes::Aes192>>),
+            (vec![0x2B; 32], tag::<Cmac<aes::Aes256>>),
+        ] {
+            let ours = MacKey::new(AesKey::new(&key).unwrap().cipher());
+            for length in [0, 1, 15, 16, 17, 31, 32, 33, 255] {
+                let message = &input[..length];
+                let expected = foreign(&key, message);
+                assert_eq!(ours.mac(&[message]).to_vec(), expected, "{length} bytes");
+                for cut in [0, 1, 16, 30] {
+                    let (a, b) = message.split_at(cut.min(length));
+                    assert_eq!(ours.mac(&[a, &[], b]).to_vec(), expected, "{length} bytes cut at {cut}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn padding_always_adds_and_comes_off_again() {

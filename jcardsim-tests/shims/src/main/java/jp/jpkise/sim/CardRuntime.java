@@ -1,5 +1,6 @@
 package jp.jpkise.sim;
 
+import com.licel.jcardsim.base.ApduCase;
 import com.licel.jcardsim.base.SimulatorRuntime;
 import com.licel.jcardsim.base.SimulatorSystem;
 import java.lang.reflect.Field;
@@ -15,7 +16,10 @@ import javacard.framework.Applet;
  * <ul>
  *   <li>The APDU buffer has a size a card has (jCardSim's 260 bytes cannot hold a case 4 command with Lc = FF).
  *   <li>A malformed command answers 6700 (jCardSim throws).
+ *   <li>SELECT by name finds an applet only by an AID of 5 to 16 bytes, whole or in part (jCardSim throws from 128 bytes
+ *       on, and takes a SELECT without a name for its first applet).
  *   <li>{@code GPSystem} reaches this card's own {@link GpProvider}, so cards do not disturb one another.
+ *   <li>{@code RandomData} is random (jCardSim's is the same on every card), unless the process sets jCardSim's seed.
  *   <li>Transient arrays that nobody uses any more do not pile up, and are counted: see {@link CardMemory}.
  * </ul>
  *
@@ -27,6 +31,16 @@ public class CardRuntime extends SimulatorRuntime {
     public static final int FULL_APDU_BUFFER = 261;
     /** The least a card may have (Java Card API, class APDU). */
     public static final int SMALLEST_APDU_BUFFER = 133;
+
+    private static final String RANDOM_SEED = "com.licel.jcardsim.randomdata.seed";
+    private static final String RANDOM_SECURE = "com.licel.jcardsim.randomdata.secure";
+
+    static {
+        // Without either property jCardSim's RandomData gives the same bytes on every card.
+        if (System.getProperty(RANDOM_SEED) == null && System.getProperty(RANDOM_SECURE) == null) {
+            System.setProperty(RANDOM_SECURE, "1");
+        }
+    }
 
     private static final byte[] WRONG_LENGTH = {0x67, 0x00};
 
@@ -105,6 +119,14 @@ public class CardRuntime extends SimulatorRuntime {
             return WRONG_LENGTH.clone();
         }
         return super.transmitCommand(command);
+    }
+
+    @Override
+    protected AID findAppletForSelectApdu(byte[] command, ApduCase apduCase) {
+        if (command.length < 5 || command[4] < 5 || command[4] > 16) {
+            return null;
+        }
+        return super.findAppletForSelectApdu(command, apduCase);
     }
 
     /** Takes the instance from the card; its {@code uninstall()} is called. */

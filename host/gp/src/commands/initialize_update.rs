@@ -1,14 +1,25 @@
-//! The answer to INITIALIZE UPDATE (section 7.1.1, table 7-3).
+//! INITIALIZE UPDATE (Amendment D 1.1.2 section 7.1.1).
 //!
 //! ```text
+//! 80 50 KVN 00 | host challenge 8/16 | 00        9000, 6A88 no such set, 6700 other S mode, 6985 counter exhausted
 //! key diversification data 10 | KVN 1, 03, i 1 | card challenge 8/16 | card cryptogram 8/16 | sequence counter 0/3
 //! ```
 
+use jpkise_card::CommandApdu;
 use jpkise_wire::scp03::{
-    Challenge, Cryptogram, IParameter, SMode, SequenceCounter, KDD_LENGTH, SCP_IDENTIFIER,
+    Challenge, Cryptogram, IParameter, SMode, SequenceCounter, INS_INITIALIZE_UPDATE, KDD_LENGTH,
+    SCP_IDENTIFIER,
 };
 
-use super::error::ScpError;
+use super::CLA_GP;
+use crate::scp03::ScpError;
+
+/// The command for key version `kvn`, 00 for the domain's default set.
+pub fn initialize_update(kvn: u8, host_challenge: &Challenge) -> CommandApdu {
+    CommandApdu::new(CLA_GP, INS_INITIALIZE_UPDATE, kvn, 0)
+        .with_data(host_challenge.as_bytes())
+        .expecting_all()
+}
 
 /// Key version, protocol and i parameter, the three bytes of key information.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

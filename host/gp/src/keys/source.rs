@@ -1,8 +1,10 @@
 //! Where static keys come from. A source answers questions; its keys stay inside it.
 
+use std::borrow::Cow;
+
 use jpkise_wire::scp03::{
-    card_challenge, dek_encrypt, Challenge, KeyCheckValue, KeyError, KeyLength, SMode, SequenceCounter,
-    SessionKeys, StaticKeys, KDD_LENGTH,
+    Challenge, KeyCheckValue, KeyError, KeyLength, SMode, SequenceCounter, SessionKeys, StaticKeys,
+    KDD_LENGTH,
 };
 use jpkise_wire::Aid;
 
@@ -75,66 +77,12 @@ pub trait KeySource {
         let _ = set;
         Err(KeySourceError::NotExportable)
     }
-}
 
-/// Three keys in memory, the same for every card and version.
-#[derive(Debug)]
-pub struct SoftwareKeys {
-    keys: StaticKeys,
-}
+    /// What it is, for people; never a key.
+    fn describe(&self) -> Cow<'_, str>;
 
-impl SoftwareKeys {
-    /// From three keys of one length.
-    pub fn new(keys: StaticKeys) -> Self {
-        Self { keys }
-    }
-
-    /// From one key used three times, as development cards have it.
-    pub fn same(key: &[u8]) -> Result<Self, KeyError> {
-        Ok(Self::new(StaticKeys::same(key)?))
-    }
-}
-
-impl From<StaticKeys> for SoftwareKeys {
-    fn from(keys: StaticKeys) -> Self {
-        Self::new(keys)
-    }
-}
-
-impl KeySource for SoftwareKeys {
-    fn session_keys(
-        &self,
-        _: &KeySet,
-        host: &Challenge,
-        card: &Challenge,
-    ) -> Result<SessionKeys, KeySourceError> {
-        Ok(SessionKeys::derive(&self.keys.enc, &self.keys.mac, host, card))
-    }
-
-    fn card_challenge(
-        &self,
-        _: &KeySet,
-        counter: SequenceCounter,
-        aid: &Aid,
-        mode: SMode,
-    ) -> Result<Challenge, KeySourceError> {
-        Ok(card_challenge(&self.keys.enc, counter, aid, mode))
-    }
-
-    fn check_values(&self, _: &KeySet) -> Result<[KeyCheckValue; 3], KeySourceError> {
-        let StaticKeys { enc, mac, dek } = &self.keys;
-        Ok([enc, mac, dek].map(jpkise_wire::scp03::AesKey::check_value))
-    }
-
-    fn encrypt_dek(&self, _: &KeySet, data: &[u8]) -> Result<Vec<u8>, KeySourceError> {
-        Ok(dek_encrypt(&self.keys.dek, data)?)
-    }
-
-    fn key_length(&self, _: &KeySet) -> Result<KeyLength, KeySourceError> {
-        Ok(self.keys.length())
-    }
-
-    fn export(&self, _: &KeySet) -> Result<StaticKeys, KeySourceError> {
-        Ok(self.keys.duplicate())
+    /// Whether its keys are published ones, which belong into a laboratory only.
+    fn has_published_key(&self) -> bool {
+        false
     }
 }

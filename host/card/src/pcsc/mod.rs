@@ -1,0 +1,135 @@
+//! Cards in PC/SC readers.
+//!
+//! SCardConnect, SCardBeginTransaction and SCardTransmit can block without end: another program holds the card, a driver
+//! waits for a card that never answers. So each card is driven by a thread of its own, and every call here has a time
+//! limit; a card whose call ran out is given up, its thread ends when the call does.
+
+mod capability;
+mod readers;
+mod worker;
+
+pub use readers::{find_reader, list_readers, wait_for_card, FindReaderError, Reader, Usage};
+
+use std::time::Duration;
+
+use pcsc::{Context, Error, Scope};
+
+use crate::transport::{Capabilities, Transport, TransportError};
+use worker::{Opened, Request, Worker};
+
+/// How to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// Keeps other programs off the card as long as the connection lasts.
+    pub exclusive: bool,
+    /// Limit for connecting and for the start of a transaction: how long to wait for another program.
+    pub connect_timeout: Duration,
+    /// Limit for one command. Key generation takes minutes on slow chips.
+    pub transmit_timeout: Duration,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            exclusive: false,
+            connect_timeout: Duration::from_secs(10),
+            transmit_timeout: Duration::from_secs(180),
+        }
+    }
+}
+
+/// A card in a reader. Dropping it resets the card, so that no verified PIN stays behind.
+pub struct PcscTransport {
+    worker: Worker,
+    name: String,
+    atr: Vec<u8>,
+    capabilities: Capabilities,
+    options: ConnectOptions,
+}
+
+impl PcscTransport {
+    /// Connects to the card in the reader of exactly that name, in whatever protocol the card has.
+    pub fn connect(reader: &str, options: ConnectOptions) -> Result<Self, TransportError> {
+        let mut worker = Worker::spawn(reader.to_owned(), options.exclusive);
+        let Opened { atr, capabilities } = worker.opened(options.connect_timeout)?;
+        Ok(Self { worker, name: reader.to_owned(), atr, capabilities, options })
+    }
+
+    /// Begins a transaction: until its end no other program reaches the card. Never hold one while a person types.
+    pub fn begin(&mut self) -> Result<(), TransportError> {
+        self.worker.call(Request::Begin, self.options.connect_timeout).map(|_| ())
+    }
+
+    /// Ends the transaction, if one was begun.
+    pub fn end(&mut self) -> Result<(), TransportError> {
+        self.worker.call(Request::End, self.options.connect_timeout).map(|_| ())
+    }
+}
+
+impl Transport for PcscTransport {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        self.worker.call(Request::Transmit(command.to_vec().into()), self.options.transmit_timeout)
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, TransportError> {
+        self.atr = self.worker.call(Request::Reset, self.options.connect_timeout)?;
+        Ok(self.atr.clone())
+    }
+
+    fn atr(&self) -> &[u8] {
+        &self.atr
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+}
+
+fn establish() -> Result<Context, TransportError> {
+    Context::establish(Scope::User).map_err(|e| transport_error(e, ""))
+}
+
+/// PC/SC's errors by what a person can do about them.
+fn transport_error(error: Error, reader: &str) -> TransportError {
+    match error {
+        Error::NoService | Error::ServiceStopped | Error::CommError => TransportError::NoService,
+        Error::NoSmartcard => TransportError::NoCard(reader.to_owned()),
+        Error::UnknownReader | Error::NoReadersAvailable => TransportError::NoReader(reader.to_owned()),
+        // NotTransacted is what a driver's broken line to the card comes out as.
+        Error::RemovedCard | Error::ReaderUnavailable | Error::NotTransacted => TransportError::Removed,
+        Error::ResetCard => TransportError::Reset,
+        Error::SharingViolation => TransportError::Busy,
+        other => TransportError::Pcsc(format!("{other:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_fall_into_what_a_person_can_act_on() {
+        for (error, expected) in [
+            (Error::NoService, "the PC/SC service is not running"),
+            (Error::NoSmartcard, "no card in reader R"),
+            (Error::UnknownReader, "no reader: R"),
+            (Error::RemovedCard, "the card was removed or the connection was lost"),
+            (Error::ResetCard, "the card was reset by another program"),
+            (Error::SharingViolation, "the card is held by another program"),
+            (Error::UnresponsiveCard, "PC/SC: UnresponsiveCard"),
+        ] {
+            assert_eq!(transport_error(error, "R").to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_not_there_is_an_error_and_no_hang() {
+        let error = PcscTransport::connect("no such reader", ConnectOptions::default()).err().unwrap();
+        // Which one depends on whether a service runs on this machine.
+        assert!(matches!(error, TransportError::NoService | TransportError::NoReader(_)), "{error}");
+    }
+}

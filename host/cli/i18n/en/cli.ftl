@@ -1,0 +1,34 @@
+error-prefix = error:
+yes-no = [y/N]
+ok = OK
+ng = NG
+skipped = skipped
+
+reader-line = { $index }  { $name }  { $card }
+readers-none = no reader
+card-none = no card
+card-present = card, ATR { $atr }
+card-mute = a card that does not answer
+
+sim-start = Starting the simulated GP-SE ({ $runtime }).
+sim-personalizing = Installing and personalising the JPKI applet …
+sim-personalized = Personalised in { $ms } ms: PIN { $pin }, password { $password } (token label { $label }).
+sim-waiting = The card is in the virtual reader behind { $address }. Ctrl-C ends it.
+sim-power-on = power on
+sim-power-off = power off
+sim-reset = reset
+sim-reader-gone = The virtual reader closed the connection; trying again …
+sim-stopped = Stopped after { $apdus ->
+    [one] one APDU
+   *[other] { $apdus } APDUs
+  }.
+
+usage-invalid-value = { $argument } does not take the value "{ $value }"
+usage-unknown-argument = unknown argument { $argument }
+usage-unknown-command = unknown command { $argument }
+usage-missing-argument = missing: { $argument }
+usage-missing-command = a command is missing
+usage-conflict = { $argument } cannot be used here
+usage-suggested = perhaps: { $values }
+usage-valid = possible: { $values }
+usage-help = "--help" lists commands and options

@@ -1,0 +1,31 @@
+error-prefix = エラー:
+yes-no = [y/N]
+ok = OK
+ng = NG
+skipped = 省略
+
+reader-line = { $index }  { $name }  { $card }
+readers-none = リーダーがありません
+card-none = カードなし
+card-present = カードあり、ATR { $atr }
+card-mute = 応答しないカード
+
+sim-start = 模擬 GP-SE を起動します（{ $runtime }）。
+sim-personalizing = JPKI アプレットを格納し、パーソナライズしています …
+sim-personalized = { $ms } ミリ秒でパーソナライズしました。PIN { $pin }、パスワード { $password }（トークンラベル { $label }）。
+sim-waiting = { $address } の仮想リーダーにカードを挿入しました。Ctrl-C で終了します。
+sim-power-on = 電源オン
+sim-power-off = 電源オフ
+sim-reset = リセット
+sim-reader-gone = 仮想リーダーとの接続が切れました。再接続します …
+sim-stopped = 終了しました（APDU { $apdus } 件）。
+
+usage-invalid-value = { $argument } に「{ $value }」は指定できません
+usage-unknown-argument = 不明な引数です: { $argument }
+usage-unknown-command = 不明なコマンドです: { $argument }
+usage-missing-argument = 引数が足りません: { $argument }
+usage-missing-command = コマンドを指定してください
+usage-conflict = { $argument } はここでは使えません
+usage-suggested = もしかして: { $values }
+usage-valid = 指定できるもの: { $values }
+usage-help = --help でコマンドとオプションを一覧できます

@@ -1,0 +1,25 @@
+# doctor: one line a check, and the next step.
+doctor-title = jpkise doctor（点検）
+doctor-service = PC/SC サービス
+doctor-permission = 使用権限
+doctor-driver = 仮想リーダーのドライバー（vpcd）
+doctor-reader = リーダー
+doctor-card = カード
+doctor-atr = ATR
+doctor-isd = 発行者セキュリティドメイン
+doctor-applet = JPKI アプレット
+doctor-state = 鍵と証明書
+doctor-next-service = 起動してください: sudo systemctl start pcscd（systemd がなければ sudo pcscd）。
+doctor-next-permission = このユーザーは PC/SC を使えません。ローカルセッションのユーザーで実行するか、polkit の規則（org.debian.pcsc-lite）で許可してください。
+doctor-next-driver = jpkise sim を使うには vsmartcard-vpcd をインストールし、pcscd を再起動してください。実リーダーだけなら不要です。
+doctor-next-reader = リーダーを接続するか、仮想リーダー vsmartcard-vpcd をインストールしてください（CCID リーダーには libccid が必要です）。
+doctor-next-card = カードを挿入するか、別の端末で jpkise sim を起動してください。
+doctor-next-card-mute = カードが応答しません。抜いて接点を拭き、正しい向きで挿入してください。
+doctor-next-card-busy = 別のプログラムがカードを使用中です。ブラウザーや OpenSC を終了してください。
+doctor-next-isd = 選択できる発行者セキュリティドメインがありません（マイナンバーカードはそうです。開発用の SE にはあります）。
+doctor-next-applet = このカードに JPKI アプリケーションはありません。jpkise demo で模擬 SE または試験用カードに格納できます。
+doctor-next-state = アプレットは未発行の状態です。jpkise demo または jpkise sim --personalized で発行できます。
+doctor-all-well = すべて正常です。
+doctor-not-checked = 未点検
+doctor-tries = PIN 残り { $pin } 回、パスワード残り { $password } 回
+doctor-found = 異常があります: { $check }

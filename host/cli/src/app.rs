@@ -1,0 +1,104 @@
+//! What every command has at hand: language, output, the ways to a card.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::i18n::{Language, Messages, Text};
+
+/// The run's surroundings.
+pub struct App {
+    /// Flags every command takes.
+    pub global: Global,
+    /// Messages in the chosen language.
+    pub messages: Messages,
+}
+
+impl App {
+    /// From the parsed flags.
+    pub fn new(global: Global) -> Self {
+        let language = global.lang.unwrap_or_else(Language::from_environment);
+        Self { global, messages: Messages::new(language) }
+    }
+
+    /// A result for people, on standard output; nothing with `--json`.
+    pub fn result(&self, line: &str) -> Result<(), CliError> {
+        if self.global.json {
+            return Ok(());
+        }
+        write_line(&mut io::stdout().lock(), line)
+    }
+
+    /// The one JSON object of a run with `--json`.
+    pub fn json<S: Serialize>(&self, value: &S) -> Result<(), CliError> {
+        if !self.global.json {
+            return Ok(());
+        }
+        let text = serde_json::to_string_pretty(value).map_err(|e| CliError::internal(e.to_string()))?;
+        write_line(&mut io::stdout().lock(), &text)
+    }
+
+    /// Talk, on standard error.
+    pub fn talk(&self, text: &Text) {
+        self.talk_line(&self.messages.say(text));
+    }
+
+    /// A line of talk that is words already.
+    pub fn talk_line(&self, line: &str) {
+        // Standard error gone is no reason to stop.
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+
+    /// Asks before something that changes a real card. Without a terminal and without `--yes` the answer is no.
+    pub fn consent(&self, question: &Text) -> Result<(), CliError> {
+        if self.global.yes {
+            return Ok(());
+        }
+        let refused = || CliError::new(Exit::Policy, Text::new("err-consent")).next(Text::new("rec-consent"));
+        if !io::stdin().is_terminal() {
+            return Err(refused());
+        }
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{} {} ", self.messages.say(question), self.messages.get("yes-no"));
+        let _ = err.flush();
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map_err(CliError::from)?;
+        match answer.trim().to_lowercase().as_str() {
+            "y" | "yes" | "はい" => Ok(()),
+            _ => Err(refused()),
+        }
+    }
+
+    /// Says an error and its next steps on standard error, or as JSON with `--json`.
+    pub fn report(&self, error: &CliError) {
+        if error.is_closed_pipe() {
+            return;
+        }
+        if self.global.json {
+            let object = serde_json::json!({
+                "error": error.key(),
+                "message": self.messages.say(&error.what),
+                "detail": error.detail,
+                "next": error.next.iter().map(|t| self.messages.say(t)).collect::<Vec<_>>(),
+                "status_word": error.sw.map(|sw| sw.to_string()),
+                "tries_left": error.tries_left,
+                "exit": error.exit as u8,
+            });
+            let _ = writeln!(io::stdout().lock(), "{object:#}");
+        }
+        self.talk_line(&format!("{} {}", self.messages.get("error-prefix"), self.messages.say(&error.what)));
+        if let Some(detail) = &error.detail {
+            self.talk_line(&format!("  {detail}"));
+        }
+        for step in &error.next {
+            self.talk_line(&format!("  → {}", self.messages.say(step)));
+        }
+    }
+}
+
+fn write_line(out: &mut impl Write, line: &str) -> Result<(), CliError> {
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(CliError::from)
+}

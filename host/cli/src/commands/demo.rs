@@ -1,0 +1,155 @@
+//! `jpkise demo`: the whole chain, shown step by step.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use jpkise_card::{Card, Transport};
+use jpkise_jpki::edge::{Password, Pin, TokenProfile};
+use jpkise_lab::chain::{self, Event, Options, OutDir, Step, StepReport, Summary};
+use jpkise_lab::simulator;
+use time::OffsetDateTime;
+
+use super::{LAB_PASSWORD, LAB_PIN};
+use crate::app::App;
+use crate::args::DemoArgs;
+use crate::connect::{to_reader, Traces};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::i18n::Text;
+
+/// Where the files go unless `--out` says otherwise.
+const DEFAULT_OUT: &str = "demo-out";
+
+/// Runs the chain on the simulator, or on the card in `--reader`.
+pub fn run(app: &App, arguments: &DemoArgs) -> Result<(), CliError> {
+    let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
+    let options = lab_options(arguments.token.into())?;
+    if app.global.reader.is_none() {
+        return on(app, &mut simulator::start()?, &options, &out);
+    }
+    if !app.global.lab {
+        return Err(CliError::new(Exit::Policy, Text::new("err-lab")).next(Text::new("rec-lab")));
+    }
+    let mut card = to_reader(app)?;
+    app.consent(
+        &Text::new("demo-consent").with("reader", card.name()).with("atr", hex::encode_upper(card.atr())),
+    )?;
+    on(app, &mut card, &options, &out)
+}
+
+/// The chain with the lab's keys and secrets.
+pub fn lab_options(profile: TokenProfile) -> Result<Options, CliError> {
+    let internal = |e: &dyn std::fmt::Display| CliError::internal(e.to_string());
+    Ok(Options {
+        profile,
+        issuer_keys: simulator::test_keys().map_err(|e| internal(&e))?,
+        pin: Pin::new(LAB_PIN).map_err(|e| internal(&e))?,
+        password: Password::new(LAB_PASSWORD).map_err(|e| internal(&e))?,
+        now: OffsetDateTime::now_utc(),
+    })
+}
+
+fn on<T: Transport>(app: &App, card: &mut Card<T>, options: &Options, out: &Path) -> Result<(), CliError> {
+    let out = OutDir::create(out)?;
+    let traces = Traces::watch(app, card, Some(&out.path().join("trace.jsonl")))?;
+    let mut show = Show { app, bar: ProgressBar::hidden() };
+    show.line(&app.messages.get("demo-title"));
+    show.line(&app.messages.say(&Text::new("demo-card").with("name", card.name())));
+    let result = chain::run(card, options, &out, &mut |event| show.event(event));
+    show.bar.finish_and_clear();
+    let closed = traces.close();
+    let summary = result?;
+    closed?;
+    show.table(&summary)?;
+    if summary.openssl == "not-installed" {
+        app.result(&app.messages.get("demo-openssl-missing"))?;
+    }
+    let secrets = Text::new("demo-secrets").with("pin", LAB_PIN).with("password", LAB_PASSWORD);
+    app.result(&app.messages.say(&secrets))?;
+    app.result(&app.messages.say(&Text::new("demo-files").with("dir", out.path().display())))?;
+    app.result(&app.messages.get("demo-done"))?;
+    app.json(&summary)
+}
+
+/// Shows events as they come: a line a step, a spinner while a terminal waits.
+struct Show<'a> {
+    app: &'a App,
+    bar: ProgressBar,
+}
+
+impl Show<'_> {
+    fn line(&self, text: &str) {
+        self.app.talk_line(text);
+    }
+
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Started(step) => self.started(*step),
+            Event::Progress { what, done, total } => {
+                let part = self.app.messages.get(&format!("part-{what}"));
+                self.bar.set_message(format!("{part} ({}/{total})", done + 1));
+            }
+            Event::Finished(report) => self.finished(report),
+            Event::Refused(refused) => {
+                let key = if refused.tries_left.is_some() { "demo-refused-tries" } else { "demo-refused" };
+                let text = Text::new(key)
+                    .nested("case", Text::new(format!("case-{}", refused.case)))
+                    .with("sw", &refused.status_word)
+                    .with("tries", refused.tries_left.unwrap_or(0));
+                let line = format!("      {}", self.app.messages.say(&text));
+                self.bar.suspend(|| self.line(&line));
+            }
+        }
+    }
+
+    fn started(&mut self, step: Step) {
+        let number = Step::ALL.iter().position(|s| *s == step).unwrap_or(0) + 1;
+        let text = Text::new("demo-step")
+            .with("number", format!("{number:2}"))
+            .with("total", Step::ALL.len())
+            .nested("step", Text::new(format!("step-{}", step.id())));
+        self.line(&self.app.messages.say(&text));
+        // Hidden by the crate itself where standard error is no terminal.
+        self.bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("      {spinner} {elapsed} {msg}") {
+            self.bar.set_style(style);
+        }
+        self.bar.enable_steady_tick(Duration::from_millis(250));
+    }
+
+    fn finished(&mut self, report: &StepReport) {
+        self.bar.finish_and_clear();
+        for fact in &report.facts {
+            let name = self.app.messages.get(&format!("fact-{}", fact.name));
+            self.line(&format!("      {name}: {}", fact.value));
+        }
+        let text =
+            Text::new("demo-step-done").with("ms", format!("{:.0}", report.ms)).with("apdus", report.apdus);
+        self.line(&format!("      {} {}", self.app.messages.get("ok"), self.app.messages.say(&text)));
+    }
+
+    fn table(&self, summary: &Summary) -> Result<(), CliError> {
+        let say = |key: &str| self.app.messages.get(key);
+        let mut rows = vec![[say("table-step"), say("table-time"), say("table-apdus"), say("table-bytes")]];
+        for step in &summary.steps {
+            rows.push([
+                say(&format!("step-{}", step.step)),
+                format!("{:.0}", step.ms),
+                step.apdus.to_string(),
+                step.bytes.to_string(),
+            ]);
+        }
+        let total = [
+            say("table-total"),
+            format!("{:.0}", summary.ms),
+            summary.apdus.to_string(),
+            summary.bytes.to_string(),
+        ];
+        rows.push(total);
+        for line in crate::table::render(&rows) {
+            self.app.result(&line)?;
+        }
+        Ok(())
+    }
+}

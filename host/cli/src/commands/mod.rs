@@ -1,0 +1,38 @@
+//! One file per noun.
+
+mod demo;
+mod doctor;
+mod readers;
+mod sim;
+mod trace;
+
+use jpkise_jpki::edge::TokenProfile;
+
+use crate::app::App;
+use crate::args::{Command, Token, TraceVerb};
+use crate::error::CliError;
+
+/// PIN of everything a lab personalises.
+pub const LAB_PIN: &str = "1234";
+/// Password of everything a lab personalises.
+pub const LAB_PASSWORD: &str = "ABC123";
+
+/// Runs the command.
+pub fn run(app: &App, command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Demo(arguments) => demo::run(app, &arguments),
+        Command::Sim(arguments) => sim::run(app, &arguments),
+        Command::Readers => readers::run(app),
+        Command::Doctor => doctor::run(app),
+        Command::Trace { verb: TraceVerb::Show { file } } => trace::show(app, &file),
+    }
+}
+
+impl From<Token> for TokenProfile {
+    fn from(token: Token) -> Self {
+        match token {
+            Token::Phone => Self::Phone,
+            Token::Card => Self::Card,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Help texts from the Fluent bundles, put over clap's own.
+
+use clap::{Arg, ArgAction, Command, CommandFactory};
+
+use crate::args::Cli;
+use crate::i18n::Messages;
+
+/// Message key of the program's own description; a command's is this and its path.
+const ROOT: &str = "help";
+
+/// The command with every description and heading in the language of `messages`.
+pub fn localized(messages: &Messages) -> Command {
+    walk(Cli::command(), messages, ROOT)
+}
+
+fn walk(command: Command, messages: &Messages, path: &str) -> Command {
+    let arguments: Vec<String> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
+    let verbs: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let mut command = command
+        .about(messages.get(path))
+        .help_template(template(messages, &verbs))
+        .subcommand_help_heading(messages.get("heading-commands"));
+    for id in arguments {
+        command = command.mut_arg(&id, |argument| {
+            let takes_value = argument.get_action().takes_values();
+            let argument = argument
+                .help(messages.get(&format!("arg-{}", id.replace('_', "-"))))
+                .help_heading(messages.get("heading-options"));
+            // The help text names values and variables itself, in its own language and on one line.
+            if takes_value {
+                argument.hide_possible_values(true).hide_env(true)
+            } else {
+                argument
+            }
+        });
+    }
+    for verb in verbs {
+        let inner = format!("{path}-{verb}");
+        command = command.mut_subcommand(&verb, |c| walk(c, messages, &inner));
+    }
+    let builtin = |name: &'static str, short: char, action: ArgAction| {
+        Arg::new(name)
+            .short(short)
+            .long(name)
+            .action(action)
+            .help(messages.get(&format!("arg-{name}")))
+            .help_heading(messages.get("heading-options"))
+    };
+    command = command.disable_help_flag(true).arg(builtin("help", 'h', ArgAction::Help));
+    if path == ROOT {
+        command = command.disable_version_flag(true).arg(builtin("version", 'V', ArgAction::Version));
+    }
+    command
+}
+
+fn template(messages: &Messages, verbs: &[String]) -> String {
+    let usage = messages.get("heading-usage");
+    let commands = messages.get("heading-commands");
+    if verbs.is_empty() {
+        format!("{{about}}\n\n{usage} {{usage}}\n\n{{all-args}}\n")
+    } else {
+        format!("{{about}}\n\n{usage} {{usage}}\n\n{commands}:\n{{subcommands}}\n\n{{options}}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::i18n::Language;
+
+    fn collect(command: &Command, path: &str, keys: &mut Vec<String>) {
+        keys.push(path.to_owned());
+        keys.extend(
+            command.get_arguments().map(|a| format!("arg-{}", a.get_id().as_str().replace('_', "-"))),
+        );
+        for sub in command.get_subcommands() {
+            collect(sub, &format!("{path}-{}", sub.get_name()), keys);
+        }
+    }
+
+    #[test]
+    fn every_command_and_flag_has_help_in_both_languages() {
+        let mut keys = Vec::new();
+        collect(&Cli::command(), "help", &mut keys);
+        for language in [Language::En, Language::Ja] {
+            let messages = Messages::new(language);
+            let missing: Vec<_> = keys.iter().filter(|k| !messages.has(k)).collect();
+            assert!(missing.is_empty(), "{language:?}: {missing:?}");
+        }
+    }
+
+    #[test]
+    fn the_localized_command_is_well_formed() {
+        for language in [Language::En, Language::Ja] {
+            localized(&Messages::new(language)).debug_assert();
+        }
+    }
+}

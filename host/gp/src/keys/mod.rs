@@ -1,0 +1,11 @@
+//! Key sources: who holds the keys, how they differ from card to card, and how they are named on the command line.
+
+mod diversify;
+mod software;
+mod source;
+mod spec;
+
+pub use diversify::{diversify, Diversification, Slot, SLOTS};
+pub use software::SoftwareKeys;
+pub use source::{KeySet, KeySource, KeySourceError};
+pub use spec::{KeySpec, KeySpecError, Origin};

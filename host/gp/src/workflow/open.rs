@@ -1,0 +1,92 @@
+//! Opening a channel: SELECT, INITIALIZE UPDATE, EXTERNAL AUTHENTICATE.
+
+use jpkise_card::{Card, Transport};
+use jpkise_wire::scp03::SecurityLevel;
+use jpkise_wire::Aid;
+
+use crate::error::GpError;
+use crate::keys::KeySource;
+use crate::random::SecureRandom;
+use crate::scp03::{Authenticated, Initialized, Policy, Session};
+
+/// Which security level to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LevelChoice {
+    /// The highest the card offers.
+    Best,
+    /// The highest the card offers; refused below this one.
+    AtLeast(SecurityLevel),
+    /// This one.
+    Exactly(SecurityLevel),
+}
+
+/// How to open a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelOptions {
+    /// What to select: a security domain or applet, `None` for the issuer security domain.
+    pub aid: Option<Aid>,
+    /// Key version, 00 for the domain's default.
+    pub kvn: u8,
+    /// Security level.
+    pub level: LevelChoice,
+    /// Deviations the card is known for.
+    pub policy: Policy,
+}
+
+impl Default for ChannelOptions {
+    fn default() -> Self {
+        Self { aid: None, kvn: 0, level: LevelChoice::Best, policy: Policy::default() }
+    }
+}
+
+impl ChannelOptions {
+    /// To `aid`, with the domain's default keys at the highest level.
+    pub fn to(aid: Aid) -> Self {
+        Self { aid: Some(aid), ..Self::default() }
+    }
+
+    /// With this key version.
+    #[must_use]
+    pub fn with_kvn(mut self, kvn: u8) -> Self {
+        self.kvn = kvn;
+        self
+    }
+
+    /// With this level.
+    #[must_use]
+    pub fn with_level(mut self, level: LevelChoice) -> Self {
+        self.level = level;
+        self
+    }
+}
+
+/// Opens a channel. Three APDUs (four with a card that knows S16 only); the card cryptogram is checked before the third.
+pub fn open_channel<'a, 'k, T: Transport>(
+    card: &'a mut Card<T>,
+    keys: &'k dyn KeySource,
+    options: &ChannelOptions,
+    rng: &mut dyn SecureRandom,
+) -> Result<Session<'a, T, Authenticated<'k>>, GpError> {
+    let session = Session::select(card, options.aid.as_ref())?.with_policy(options.policy);
+    authenticate(session.initialize_update(keys, options.kvn, rng)?, options.level)
+}
+
+/// EXTERNAL AUTHENTICATE at the level chosen.
+pub(super) fn authenticate<'a, 'k, T: Transport>(
+    session: Session<'a, T, Initialized<'k>>,
+    choice: LevelChoice,
+) -> Result<Session<'a, T, Authenticated<'k>>, GpError> {
+    let offered = session.info().best_level();
+    let level = match choice {
+        LevelChoice::Best => offered,
+        LevelChoice::Exactly(level) => level,
+        LevelChoice::AtLeast(demanded) => {
+            // Levels are sets of protections: the one used must hold every protection demanded.
+            if offered.value() & demanded.value() != demanded.value() {
+                return Err(GpError::Level { offered, demanded });
+            }
+            offered
+        }
+    };
+    Ok(session.external_authenticate(level)?)
+}

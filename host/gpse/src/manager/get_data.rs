@@ -1,0 +1,179 @@
+//! GET DATA (section 11.3; appendix H for card and capability data).
+//!
+//! ```text
+//! 80 CA tag(2)  [5C 00]  Le 00 -> the whole object        00 CA: its value only        6A88 unknown
+//! ```
+
+use jpkise_card::CommandApdu;
+use jpkise_wire::scp03::{IParameter, KeyLength};
+use jpkise_wire::tlv::{constructed, object, Tag, Tlv};
+use jpkise_wire::{Aid, StatusWord};
+
+use super::{success, Answer, Core};
+use crate::registry::{Domain, Kind};
+use crate::runtime::{Channel, FreeMemory};
+
+/// Tags of GET DATA (section 11.3.2).
+pub(crate) mod tag {
+    pub const ISSUER_IDENTIFICATION: u16 = 0x0042;
+    pub const CARD_IMAGE: u16 = 0x0045;
+    pub const CARD_DATA: u16 = 0x0066;
+    pub const CARD_CAPABILITY: u16 = 0x0067;
+    pub const SEQUENCE_COUNTER: u16 = 0x00C1;
+    pub const SECURITY_LEVEL: u16 = 0x00D3;
+    pub const KEY_INFORMATION: u16 = 0x00E0;
+    pub const APPLICATION_LIST: u16 = 0x2F00;
+    pub const MANAGER_URL: u16 = 0x5F50;
+    pub const PRODUCTION: u16 = 0x9F7F;
+    pub const EXTENDED_RESOURCES: u16 = 0xFF21;
+}
+
+/// {globalPlatform} = 1.2.840.114283 (appendix H.2).
+const GP: [u8; 6] = [0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B];
+/// Arcs below it: card recognition data 1; management type and version 2 2 3 1 (Card Specification 2.3.1);
+/// identification scheme 3; secure channel 4 3 i.
+const RECOGNITION: &[u8] = &[1];
+const MANAGEMENT: &[u8] = &[2, 2, 3, 1];
+const IDENTIFICATION: &[u8] = &[3];
+/// Key type AES (table 11-16).
+pub(crate) const KEY_TYPE_AES: u8 = 0x88;
+
+impl Core {
+    pub(super) fn get_data(
+        &mut self,
+        channel: Channel,
+        command: &CommandApdu,
+        free_memory: Option<FreeMemory>,
+    ) -> Answer {
+        let selected = self.channel(channel).selected.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        self.object(channel, &selected.aid, command, free_memory)
+    }
+
+    pub(super) fn get_data_of_issuer(&mut self, channel: Channel, command: &CommandApdu) -> Answer {
+        let issuer = self.registry.issuer().aid;
+        self.object(channel, &issuer, command, None)
+    }
+
+    fn object(
+        &self,
+        channel: Channel,
+        aid: &Aid,
+        command: &CommandApdu,
+        free_memory: Option<FreeMemory>,
+    ) -> Answer {
+        let unknown = StatusWord::REFERENCED_DATA_NOT_FOUND;
+        let tag = u16::from_be_bytes([command.p1, command.p2]);
+        let domain = self.registry.domain(aid).ok_or(unknown)?;
+        let is_issuer = *aid == self.registry.issuer().aid;
+        let whole = match domain.data.get(&tag) {
+            // Stored values win over what the card makes up itself (STORE DATA of 66, 67).
+            Some(value) => object(u32::from(tag), value),
+            None => match tag {
+                tag::CARD_DATA => card_data(domain.i),
+                tag::KEY_INFORMATION => key_information(domain),
+                tag::SEQUENCE_COUNTER => self.sequence_counter(aid).ok_or(unknown)?,
+                tag::SECURITY_LEVEL => {
+                    let level = self.channel(channel).secure.level_bits();
+                    object(u32::from(tag), &[level])
+                }
+                tag::CARD_CAPABILITY if is_issuer => card_capability(domain.i),
+                tag::PRODUCTION if is_issuer => object(u32::from(tag), &self.profile.production),
+                tag::APPLICATION_LIST => self.application_list(aid),
+                tag::EXTENDED_RESOURCES if is_issuer => self.extended_resources(free_memory),
+                _ => return Err(unknown.into()),
+            },
+        };
+        // Class 00 asks for the value alone (section 11.3.2.1).
+        if command.cla & 0x80 == 0 {
+            let value = Tlv::read(&whole).map(|(tlv, _)| tlv.value.to_vec()).unwrap_or_default();
+            return success(value);
+        }
+        success(whole)
+    }
+
+    /// Of the default key version, where challenges are pseudo-random.
+    fn sequence_counter(&self, aid: &Aid) -> Option<Vec<u8>> {
+        let domain = self.registry.domain(&self.registry.key_domain(aid)?)?;
+        let (version, _) = domain.key_set(0).filter(|_| domain.i.is_pseudo_random())?;
+        Some(object(u32::from(tag::SEQUENCE_COUNTER), &version.counter.to_bytes()))
+    }
+
+    fn application_list(&self, domain: &Aid) -> Vec<u8> {
+        let visible = self.registry.applications.iter().skip(1).filter(|a| self.sees(domain, &a.domain));
+        let entries: Vec<u8> =
+            visible.flat_map(|a| constructed(0x61, &[&object(0x4F, a.aid.as_bytes())])).collect();
+        object(u32::from(tag::APPLICATION_LIST), &entries)
+    }
+
+    fn extended_resources(&self, free_memory: Option<FreeMemory>) -> Vec<u8> {
+        let applets = self.registry.applications.iter().filter(|a| matches!(a.kind, Kind::Applet)).count();
+        let free = free_memory.unwrap_or(FreeMemory {
+            persistent: self.profile.free_persistent,
+            transient: self.profile.free_transient,
+        });
+        // ETSI TS 102 226 section 8.2.1.7.2.
+        let count = u16::try_from(applets).unwrap_or(u16::MAX);
+        constructed(
+            u32::from(tag::EXTENDED_RESOURCES),
+            &[
+                &object(0x81, &count.to_be_bytes()),
+                &object(0x82, &free.persistent.to_be_bytes()),
+                &object(0x83, &free.transient.to_be_bytes()),
+            ],
+        )
+    }
+}
+
+fn identifier(arcs: &[u8]) -> Vec<u8> {
+    object(0x06, &[&GP, arcs].concat())
+}
+
+/// 66 with card recognition data 73.
+fn card_data(i: IParameter) -> Vec<u8> {
+    let recognition = constructed(
+        0x73,
+        &[
+            &identifier(RECOGNITION),
+            &constructed(0x60, &[&identifier(MANAGEMENT)]),
+            &constructed(0x63, &[&identifier(IDENTIFICATION)]),
+            &constructed(0x64, &[&identifier(&[4, 3, i.value()])]),
+        ],
+    );
+    constructed(u32::from(tag::CARD_DATA), &[&recognition])
+}
+
+/// 67: SCP03 with this i, AES of all lengths; what security domains and applications may hold; load file data block
+/// hashes of SHA-1 to SHA-512 (appendix H.4).
+fn card_capability(i: IParameter) -> Vec<u8> {
+    let protocol = constructed(
+        0xA0,
+        &[&object(0x80, &[3]), &object(0x81, &[i.value()]), &object(0x82, &[0x01 | 0x02 | 0x04])],
+    );
+    constructed(
+        u32::from(tag::CARD_CAPABILITY),
+        &[
+            &protocol,
+            &object(0x81, &[0x9E, 0xDE, 0x00]),
+            &object(0x82, &[0x1E, 0x0F, 0x30]),
+            &object(0x83, &[0x01, 0x02, 0x03, 0x04]),
+        ],
+    )
+}
+
+/// E0: one C0 { identifier, version, type, length } per key (section 11.3.3.1).
+fn key_information(domain: &Domain) -> Vec<u8> {
+    let keys = domain.key_versions.iter().flat_map(|version| {
+        version.keys.iter().map(|(identifier, key)| {
+            let length = match key.length() {
+                KeyLength::Aes128 => 0x10,
+                KeyLength::Aes192 => 0x18,
+                KeyLength::Aes256 => 0x20,
+            };
+            object(0xC0, &[*identifier, version.kvn, KEY_TYPE_AES, length])
+        })
+    });
+    let entries: Vec<u8> = keys.flatten().collect();
+    let mut out = Vec::new();
+    jpkise_wire::tlv::write(&mut out, Tag(u32::from(tag::KEY_INFORMATION)), &entries);
+    out
+}

@@ -1,0 +1,146 @@
+//! The SE issuer's TSM: who the card is, the SP's domain, the applet installed and handed over.
+
+use jpkise_card::{Card, Transport};
+use jpkise_gp::commands::install::ForInstall;
+use jpkise_gp::commands::put_key::{Destination, KeyBlock};
+use jpkise_gp::identity::Identity;
+use jpkise_gp::keys::SoftwareKeys;
+use jpkise_gp::registry::Registry;
+use jpkise_gp::scp03::{ChallengeCheck, Session, SessionInfo};
+use jpkise_gp::workflow::{
+    create_domain, extradite, install, open_channel, put_keys, read_identity, read_registry, ChannelOptions,
+    DomainRequest, LevelChoice,
+};
+use jpkise_jpki::edge::install::InstallParameters;
+use jpkise_jpki::edge::{INSTANCE_AID, MODULE_AID, PACKAGE_AID, SP_DOMAIN_AID, SP_KEY_VERSION};
+use jpkise_wire::scp03::{AesKey, SecurityLevel, StaticKeys};
+use rand::rngs::OsRng;
+
+use super::error::ChainError;
+use super::{Fact, Options, Run, Step};
+
+/// i parameter asked of the SP's domain: pseudo-random challenge, R-MAC, R-ENCRYPTION.
+const DOMAIN_I: u8 = 0x70;
+
+/// The SP's lab keys: 50…5F, 60…6F, 70…7F. Public, like everything a demonstration uses; a service brings its own.
+pub(super) fn sp_keys() -> Result<SoftwareKeys, ChainError> {
+    let key = |first: u8| AesKey::new(&(first..first + 16).collect::<Vec<u8>>());
+    Ok(SoftwareKeys::new(StaticKeys::new(key(0x50)?, key(0x60)?, key(0x70)?)?))
+}
+
+/// From the first SELECT to the applet in the SP's domain. Returns the card's identity.
+pub(super) fn provide<T: Transport>(
+    run: &mut Run<'_, T>,
+    options: &Options,
+) -> Result<Vec<Fact>, ChainError> {
+    let identity = run.step(Step::Identity, |run, facts| {
+        let mut session = Session::select(run.card, None)?;
+        facts.extend(identity_facts(&read_identity(&mut session)?));
+        Ok(facts.clone())
+    })?;
+
+    run.step(Step::Authenticate, |run, facts| {
+        let mut session = open_channel(run.card, &options.issuer_keys, &issuer_channel(), &mut OsRng)?;
+        facts.extend(session_facts(session.info(), session.level()));
+        // Asked before anything is changed: a card without the package, or with the applet, is told apart from a refusal.
+        check_empty(&read_registry(&mut session)?)
+    })?;
+
+    run.step(Step::CreateDomain, |run, facts| {
+        let mut session = open_channel(run.card, &options.issuer_keys, &issuer_channel(), &mut OsRng)?;
+        create_domain(&mut session, &DomainRequest::new(SP_DOMAIN_AID, DOMAIN_I))?;
+        facts.push(Fact::new("domain", SP_DOMAIN_AID));
+        Ok(())
+    })?;
+
+    run.step(Step::DomainKeys, |run, facts| domain_keys(run.card, options, facts))?;
+
+    run.step(Step::InstallApplet, |run, facts| {
+        let parameters = InstallParameters { profile: Some(options.profile), ..InstallParameters::default() };
+        let instance =
+            ForInstall::new(PACKAGE_AID, MODULE_AID, INSTANCE_AID).with_parameters(parameters.build());
+        let mut session = open_channel(run.card, &options.issuer_keys, &issuer_channel(), &mut OsRng)?;
+        install(&mut session, &instance)?;
+        facts.push(Fact::new("instance", INSTANCE_AID));
+        facts.push(Fact::new("package", PACKAGE_AID));
+        Ok(())
+    })?;
+
+    run.step(Step::Extradite, |run, facts| {
+        let mut session = open_channel(run.card, &options.issuer_keys, &issuer_channel(), &mut OsRng)?;
+        extradite(&mut session, INSTANCE_AID, SP_DOMAIN_AID)?;
+        facts.push(Fact::new("domain", SP_DOMAIN_AID));
+        Ok(())
+    })?;
+    Ok(identity)
+}
+
+fn issuer_channel() -> ChannelOptions {
+    ChannelOptions { level: LevelChoice::AtLeast(SecurityLevel::L03), ..ChannelOptions::default() }
+}
+
+/// PUT KEY through the parent's keys, then a channel with the new ones: a domain whose keys were never used is a promise.
+fn domain_keys<T: Transport>(
+    card: &mut Card<T>,
+    options: &Options,
+    facts: &mut Vec<Fact>,
+) -> Result<(), ChainError> {
+    let keys = sp_keys()?;
+    let to_domain = ChannelOptions { aid: Some(SP_DOMAIN_AID), ..issuer_channel() };
+    let mut session = open_channel(card, &options.issuer_keys, &to_domain, &mut OsRng)?;
+    let report = put_keys(&mut session, &keys, Destination::add(SP_KEY_VERSION)?, KeyBlock::default())?;
+    drop(session);
+    let proven = open_channel(card, &keys, &to_domain.with_kvn(SP_KEY_VERSION), &mut OsRng)?;
+    let values: Vec<String> = report.check_values.iter().map(ToString::to_string).collect();
+    facts.push(Fact::new("key-check-values", values.join(" ")));
+    facts.extend(session_facts(proven.info(), proven.level()));
+    Ok(())
+}
+
+fn check_empty(registry: &Registry) -> Result<(), ChainError> {
+    if registry.find(&PACKAGE_AID).is_none() {
+        return Err(ChainError::NoPackage(PACKAGE_AID));
+    }
+    match [INSTANCE_AID, SP_DOMAIN_AID].into_iter().find(|aid| registry.find(aid).is_some()) {
+        Some(aid) => Err(ChainError::AlreadyInstalled(aid)),
+        None => Ok(()),
+    }
+}
+
+fn identity_facts(identity: &Identity) -> Vec<Fact> {
+    let mut facts = vec![Fact::new("atr", hex::encode_upper(&identity.atr))];
+    if let Some(cplc) = &identity.cplc {
+        facts.push(Fact::new("cplc", hex::encode_upper(&cplc.raw)));
+    }
+    for (name, value) in [("iin", &identity.iin), ("cin", &identity.cin)] {
+        facts.extend(value.as_ref().map(|v| Fact::new(name, hex::encode_upper(v))));
+    }
+    if let Some(data) = identity.card_data.as_ref().and_then(|d| d.value.as_ref()) {
+        facts.extend(data.gp_version.as_ref().map(|v| Fact::new("gp-version", v)));
+        facts.extend(
+            data.protocols.iter().map(|p| Fact::new("scp", format!("SCP{:02X} i={:02X}", p.scp, p.i))),
+        );
+    }
+    if let Some(keys) = identity.key_information.as_ref().and_then(|k| k.value.as_ref()) {
+        facts.extend(keys.scp03_sets().iter().map(|(kvn, length)| {
+            Fact::new("keys", format!("KVN {kvn:02X}: ENC, MAC, DEK, AES-{}", length * 8))
+        }));
+    }
+    facts.extend(identity.sequence_counter.map(|c| Fact::new("sequence-counter", c.value())));
+    facts
+}
+
+fn session_facts(info: &SessionInfo, level: SecurityLevel) -> Vec<Fact> {
+    let challenge = match info.challenge {
+        ChallengeCheck::Random => "random",
+        ChallengeCheck::Fits => "pseudo-random, fits",
+        ChallengeCheck::Differs => "pseudo-random, differs",
+        ChallengeCheck::NotChecked => "pseudo-random, not checked",
+    };
+    vec![
+        Fact::new("keys", format!("KVN {:02X}", info.set.kvn)),
+        Fact::new("card-cryptogram", "OK"),
+        Fact::new("challenge", challenge),
+        Fact::new("security-level", level),
+    ]
+}

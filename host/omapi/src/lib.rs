@@ -1,0 +1,10 @@
+//! What an Android app sees of a secure element: a model of the Open Mobile API service, with the access control
+//! enforcer (ACE) in front of every channel.
+//!
+//! | module | |
+//! |---|---|
+//! | [`apk`] | certificates of an APK, and the hash a rule should name |
+//! | [`ace`] | the decision for one applet and one app, explained; the enforcer with its cache |
+
+pub mod ace;
+pub mod apk;

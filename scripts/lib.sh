@@ -1,0 +1,73 @@
+# Shared by the scripts: where the project is, how to speak, how to install what is missing.
+# Sourced, not run.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\n== %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null 2>&1; then sudo "$@"
+  else die "need root or sudo to run: $*"
+  fi
+}
+
+# Distribution packages, each with the test that shows it is there already.
+missing_packages() {
+  local package probe
+  while read -r package probe; do
+    eval "$probe" >/dev/null 2>&1 || printf '%s ' "$package"
+  done <<'EOF'
+openjdk-17-jdk-headless javac_is_17_or_later
+maven command -v mvn
+build-essential command -v cc
+pkg-config command -v pkg-config
+libpcsclite-dev pkg-config --exists libpcsclite
+pcscd command -v pcscd
+vsmartcard-vpcd test -e /etc/reader.conf.d/vpcd
+opensc command -v opensc-tool && command -v pkcs11-tool
+openssl command -v openssl
+util-linux command -v flock
+EOF
+}
+
+javac_is_17_or_later() {
+  local major
+  major=$(javac -version 2>&1 | sed -nE 's/^javac ([0-9]+).*/\1/p')
+  [ -n "$major" ] && [ "$major" -ge 17 ]
+}
+
+# Installs what is missing by apt; a machine without apt gets the list of names.
+ensure_packages() {
+  local missing
+  missing=$(missing_packages)
+  [ -z "$missing" ] && return 0
+  command -v apt-get >/dev/null 2>&1 || die "please install: $missing"
+  say "installing: $missing"
+  as_root apt-get update -qq
+  # shellcheck disable=SC2086
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+  missing=$(missing_packages)
+  [ -z "$missing" ] || die "still missing after the installation: $missing"
+}
+
+# The Rust toolchain is named, not installed: people choose where theirs comes from.
+ensure_rust() {
+  local want have
+  want=$(sed -nE 's/^rust-version = "([0-9.]+)"/\1/p' Cargo.toml | head -n 1)
+  command -v cargo >/dev/null 2>&1 ||
+    die "no Rust toolchain: install Rust $want or later, for example with rustup (https://rustup.rs), then run this again"
+  have=$(rustc --version | sed -nE 's/^rustc ([0-9]+\.[0-9]+).*/\1/p')
+  printf '%s\n%s\n' "$want" "$have" | sort -V -C ||
+    die "Rust $have is too old: $want or later is needed (rustup update)"
+}
+
+# The applets and the jCardSim runtime, by Maven. $1: install (with the JUnit tests) or quick (without).
+build_java() {
+  local tests=()
+  [ "$1" = quick ] && tests=(-DskipTests)
+  mvn -B -q -f applet/pom.xml install "${tests[@]}"
+  mvn -B -q -f jcardsim-tests/pom.xml install "${tests[@]}"
+}
