@@ -1,0 +1,947 @@
+//! The instructions (JCVM 7.5).
+
+use jpkise_cap::opcodes::Opcode;
+
+use super::{raise, type_fault, Cell, Exception, FaultKind, Outcome, Trap, Value, Vm};
+use crate::class::{ClassId, Constant};
+use crate::heap::{kind, Array, Object, Ref};
+
+/// What comes after an instruction.
+pub(super) enum Flow {
+    Next,
+    Done(Value),
+}
+
+impl Vm<'_> {
+    /// Runs until the method that was entered last returns or throws.
+    pub(super) fn run(&mut self) -> Outcome<Value> {
+        loop {
+            if self.budget == 0 {
+                return self.unwind(FaultKind::InstructionBudget.into(), self.pc).map(|()| Value::Void);
+            }
+            self.budget -= 1;
+            let at = self.pc;
+            match self.step(at) {
+                Ok(Flow::Next) => {}
+                Ok(Flow::Done(value)) => return Ok(value),
+                Err(trap) => self.unwind(trap, at)?,
+            }
+        }
+    }
+
+    // Operands. Behind the end of the code they read as 0: the linker has seen to it that no instruction gets there.
+
+    #[inline]
+    fn u1(&self, at: usize) -> u8 {
+        self.package.code.get(at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn s1(&self, at: usize) -> i8 {
+        self.u1(at).cast_signed()
+    }
+
+    #[inline]
+    fn u2(&self, at: usize) -> u16 {
+        u16::from_be_bytes([self.u1(at), self.u1(at + 1)])
+    }
+
+    #[inline]
+    fn s2(&self, at: usize) -> i16 {
+        self.u2(at).cast_signed()
+    }
+
+    fn s4(&self, at: usize) -> i32 {
+        i32::from_be_bytes([self.u1(at), self.u1(at + 1), self.u1(at + 2), self.u1(at + 3)])
+    }
+
+    #[inline]
+    fn constant(&self, index: u16) -> Outcome<Constant> {
+        self.package.constants.get(usize::from(index)).copied().ok_or_else(|| FaultKind::Constant.into())
+    }
+
+    // The operand stack.
+
+    #[inline]
+    pub(super) fn push(&mut self, cell: Cell) -> Outcome<()> {
+        if self.sp >= self.frame.limit {
+            return Err(FaultKind::OperandStack.into());
+        }
+        self.stack[self.sp] = cell;
+        self.sp += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Outcome<Cell> {
+        if self.sp <= self.frame.floor {
+            return Err(FaultKind::OperandStack.into());
+        }
+        self.sp -= 1;
+        Ok(self.stack[self.sp])
+    }
+
+    #[inline]
+    fn push_short(&mut self, value: i16) -> Outcome<()> {
+        self.push(Cell::short(value))
+    }
+
+    #[inline]
+    fn pop_short(&mut self) -> Outcome<i16> {
+        self.pop()?.as_short().ok_or_else(|| type_fault("short expected"))
+    }
+
+    fn push_int(&mut self, value: i32) -> Outcome<()> {
+        let [a, b, c, d] = value.to_be_bytes();
+        self.push(Cell::half(u16::from_be_bytes([a, b])))?;
+        self.push(Cell::half(u16::from_be_bytes([c, d])))
+    }
+
+    fn pop_int(&mut self) -> Outcome<i32> {
+        let (low, high) = (self.pop()?.as_half(), self.pop()?.as_half());
+        match (high, low) {
+            (Some(high), Some(low)) => Ok(join(high, low)),
+            _ => Err(type_fault("int expected")),
+        }
+    }
+
+    #[inline]
+    fn push_ref(&mut self, value: Ref) -> Outcome<()> {
+        self.push(Cell::reference(value))
+    }
+
+    #[inline]
+    fn pop_ref(&mut self) -> Outcome<Ref> {
+        self.pop()?.as_reference().ok_or_else(|| type_fault("reference expected"))
+    }
+
+    pub(super) fn push_value(&mut self, value: Value) -> Outcome<()> {
+        match value {
+            Value::Void => Ok(()),
+            Value::Short(value) => self.push_short(value),
+            Value::Int(value) => self.push_int(value),
+            Value::Reference(value) => self.push_ref(value),
+        }
+    }
+
+    // Local variables.
+
+    #[inline]
+    fn local(&self, index: usize) -> Outcome<Cell> {
+        if index >= self.frame.locals {
+            return Err(FaultKind::Local.into());
+        }
+        Ok(self.stack[self.frame.base + index])
+    }
+
+    #[inline]
+    fn set_local(&mut self, index: usize, cell: Cell) -> Outcome<()> {
+        if index >= self.frame.locals {
+            return Err(FaultKind::Local.into());
+        }
+        self.stack[self.frame.base + index] = cell;
+        Ok(())
+    }
+
+    fn local_short(&self, index: usize) -> Outcome<i16> {
+        self.local(index)?.as_short().ok_or_else(|| type_fault("short variable expected"))
+    }
+
+    fn local_int(&self, index: usize) -> Outcome<i32> {
+        match (self.local(index)?.as_half(), self.local(index + 1)?.as_half()) {
+            (Some(high), Some(low)) => Ok(join(high, low)),
+            _ => Err(type_fault("int variable expected")),
+        }
+    }
+
+    fn set_local_int(&mut self, index: usize, value: i32) -> Outcome<()> {
+        let [a, b, c, d] = value.to_be_bytes();
+        self.set_local(index, Cell::half(u16::from_be_bytes([a, b])))?;
+        self.set_local(index + 1, Cell::half(u16::from_be_bytes([c, d])))
+    }
+
+    fn load_reference(&mut self, index: usize) -> Outcome<()> {
+        let cell = self.local(index)?;
+        cell.as_reference().ok_or_else(|| type_fault("reference variable expected"))?;
+        self.push(cell)
+    }
+
+    fn load_short(&mut self, index: usize) -> Outcome<()> {
+        let value = self.local_short(index)?;
+        self.push_short(value)
+    }
+
+    fn load_int(&mut self, index: usize) -> Outcome<()> {
+        let value = self.local_int(index)?;
+        self.push_int(value)
+    }
+
+    /// astore takes what jsr has pushed as well.
+    fn store_reference(&mut self, index: usize) -> Outcome<()> {
+        let cell = self.pop()?;
+        if cell.as_half().is_some() {
+            return Err(type_fault("reference expected"));
+        }
+        self.set_local(index, cell)
+    }
+
+    fn store_short(&mut self, index: usize) -> Outcome<()> {
+        let value = self.pop_short()?;
+        self.set_local(index, Cell::short(value))
+    }
+
+    fn store_int(&mut self, index: usize) -> Outcome<()> {
+        let value = self.pop_int()?;
+        self.set_local_int(index, value)
+    }
+
+    // Arithmetic.
+
+    fn short_op(&mut self, op: impl FnOnce(i16, i16) -> i16) -> Outcome<()> {
+        let (right, left) = (self.pop_short()?, self.pop_short()?);
+        self.push_short(op(left, right))
+    }
+
+    fn int_op(&mut self, op: impl FnOnce(i32, i32) -> i32) -> Outcome<()> {
+        let (right, left) = (self.pop_int()?, self.pop_int()?);
+        self.push_int(op(left, right))
+    }
+
+    fn short_division(&mut self, op: impl FnOnce(i16, i16) -> i16) -> Outcome<()> {
+        let (right, left) = (self.pop_short()?, self.pop_short()?);
+        if right == 0 {
+            return raise(Exception::Arithmetic, 0);
+        }
+        self.push_short(op(left, right))
+    }
+
+    fn int_division(&mut self, op: impl FnOnce(i32, i32) -> i32) -> Outcome<()> {
+        let (right, left) = (self.pop_int()?, self.pop_int()?);
+        if right == 0 {
+            return raise(Exception::Arithmetic, 0);
+        }
+        self.push_int(op(left, right))
+    }
+
+    // Branches.
+
+    /// Goes to a displacement from the instruction. Outside of the code the next fetch finds no instruction.
+    #[inline]
+    fn branch(&mut self, at: usize, displacement: i16) {
+        self.pc = at.wrapping_add_signed(displacement.into());
+    }
+
+    #[inline]
+    fn branch_if(&mut self, at: usize, wide: bool, condition: bool) {
+        if condition {
+            let displacement = if wide { self.s2(at + 1) } else { self.s1(at + 1).into() };
+            self.branch(at, displacement);
+        } else {
+            self.pc = at + if wide { 3 } else { 2 };
+        }
+    }
+
+    #[inline]
+    fn if_short(&mut self, at: usize, wide: bool, test: impl FnOnce(i16) -> bool) -> Outcome<()> {
+        let value = self.pop_short()?;
+        self.branch_if(at, wide, test(value));
+        Ok(())
+    }
+
+    #[inline]
+    fn if_shorts(&mut self, at: usize, wide: bool, test: impl FnOnce(i16, i16) -> bool) -> Outcome<()> {
+        let (right, left) = (self.pop_short()?, self.pop_short()?);
+        self.branch_if(at, wide, test(left, right));
+        Ok(())
+    }
+
+    fn if_reference(&mut self, at: usize, wide: bool, null: bool) -> Outcome<()> {
+        let value = self.pop_ref()?;
+        self.branch_if(at, wide, value.is_null() == null);
+        Ok(())
+    }
+
+    fn if_references(&mut self, at: usize, wide: bool, equal: bool) -> Outcome<()> {
+        let (right, left) = (self.pop_ref()?, self.pop_ref()?);
+        self.branch_if(at, wide, (left == right) == equal);
+        Ok(())
+    }
+
+    fn table_switch(&mut self, at: usize, wide: bool) -> Outcome<()> {
+        let (key, low, high, table) = if wide {
+            (self.pop_int()?, self.s4(at + 3), self.s4(at + 7), at + 11)
+        } else {
+            (self.pop_short()?.into(), self.s2(at + 3).into(), self.s2(at + 5).into(), at + 7)
+        };
+        let displacement = if (low..=high).contains(&key) {
+            // Not negative, and below 2^32.
+            let index = usize::try_from(i64::from(key) - i64::from(low)).unwrap_or(usize::MAX / 4);
+            self.s2(table + 2 * index)
+        } else {
+            self.s2(at + 1)
+        };
+        self.branch(at, displacement);
+        Ok(())
+    }
+
+    fn lookup_switch(&mut self, at: usize, wide: bool) -> Outcome<()> {
+        let key = if wide { self.pop_int()? } else { self.pop_short()?.into() };
+        let pairs = usize::from(self.u2(at + 3));
+        let size = if wide { 6 } else { 4 };
+        let mut displacement = self.s2(at + 1);
+        for pair in (0..pairs).map(|i| at + 5 + i * size) {
+            let candidate = if wide { self.s4(pair) } else { self.s2(pair).into() };
+            if candidate == key {
+                displacement = self.s2(pair + size - 2);
+                break;
+            }
+        }
+        self.branch(at, displacement);
+        Ok(())
+    }
+
+    // Fields.
+
+    /// The image byte address of a static field.
+    fn static_address(&self, index: u16) -> Outcome<u32> {
+        let Constant::Static { package, offset } = self.constant(index)? else {
+            return Err(FaultKind::Constant.into());
+        };
+        let base = self.state.statics.get(usize::from(package)).copied().unwrap_or(0);
+        if base == 0 {
+            return Err(FaultKind::Damaged.into());
+        }
+        Ok(base + u32::from(offset))
+    }
+
+    fn get_static(&mut self, at: usize, opcode: Opcode) -> Outcome<()> {
+        let address = self.static_address(self.u2(at + 1))?;
+        let store = &self.state.heap.store;
+        match opcode {
+            Opcode::GetstaticA => self.push_ref(Ref(store.u16(address)))?,
+            Opcode::GetstaticB => self.push_short(store.u8(address).cast_signed().into())?,
+            Opcode::GetstaticS => self.push_short(store.u16(address).cast_signed())?,
+            _ => self.push_int(store.u32(address).cast_signed())?,
+        }
+        self.pc = at + 3;
+        Ok(())
+    }
+
+    fn put_static(&mut self, at: usize, opcode: Opcode) -> Outcome<()> {
+        let address = self.static_address(self.u2(at + 1))?;
+        let bytes = match opcode {
+            Opcode::PutstaticA => {
+                let value = self.pop_ref()?;
+                self.check_storable(self.state.heap.object(value).as_ref())?;
+                value.0.to_be_bytes().to_vec()
+            }
+            Opcode::PutstaticB => vec![self.pop_short()?.to_be_bytes()[1]],
+            Opcode::PutstaticS => self.pop_short()?.to_be_bytes().to_vec(),
+            _ => self.pop_int()?.to_be_bytes().to_vec(),
+        };
+        self.state.heap.store.write(address, &bytes)?;
+        self.pc = at + 3;
+        Ok(())
+    }
+
+    /// The object and cell that a field instruction means.
+    #[inline]
+    fn field(&self, object: Ref, index: u16) -> Outcome<(Object, u16)> {
+        let Constant::Field { class, cell } = self.constant(index)? else {
+            return Err(FaultKind::Constant.into());
+        };
+        let object = self.object(object)?;
+        self.check_field_access(&object)?;
+        if !object.is_instance() || (self.class_of(&object) != class && !self.is_instance(&object, class)) {
+            return Err(type_fault("field of an object of another class"));
+        }
+        Ok((object, cell))
+    }
+
+    #[inline]
+    fn get_field(&mut self, object: Ref, index: u16, kind: Kind) -> Outcome<()> {
+        let (object, cell) = self.field(object, index)?;
+        let value = self.state.heap.cell(&object, cell);
+        match kind {
+            Kind::Reference => self.push_ref(Ref(value)),
+            Kind::Byte => self.push_short(value.to_be_bytes()[1].cast_signed().into()),
+            Kind::Short => self.push_short(value.cast_signed()),
+            Kind::Int => {
+                let low = self.state.heap.cell(&object, cell + 1);
+                self.push_int(join(value, low))
+            }
+        }
+    }
+
+    #[inline]
+    fn put_field(&mut self, this: bool, index: u16, kind: Kind) -> Outcome<()> {
+        let value: [u8; 4] = match kind {
+            Kind::Reference => {
+                let value = self.pop_ref()?;
+                self.check_storable(self.state.heap.object(value).as_ref())?;
+                u32::from(value.0).to_be_bytes()
+            }
+            Kind::Byte => i32::from(self.pop_short()?.to_be_bytes()[1].cast_signed()).to_be_bytes(),
+            Kind::Short => i32::from(self.pop_short()?).to_be_bytes(),
+            Kind::Int => self.pop_int()?.to_be_bytes(),
+        };
+        let object = if this { self.this_ref()? } else { self.pop_ref()? };
+        let (object, cell) = self.field(object, index)?;
+        let bytes = if kind == Kind::Int { &value[..] } else { &value[2..] };
+        Ok(self.state.heap.set_cells(&object, cell, bytes)?)
+    }
+
+    fn this_ref(&self) -> Outcome<Ref> {
+        self.local(0)?.as_reference().ok_or_else(|| type_fault("this expected"))
+    }
+
+    fn get_field_popped(&mut self, index: u16, kind: Kind) -> Outcome<()> {
+        let object = self.pop_ref()?;
+        self.get_field(object, index, kind)
+    }
+
+    fn get_field_this(&mut self, index: u16, kind: Kind) -> Outcome<()> {
+        let object = self.this_ref()?;
+        self.get_field(object, index, kind)
+    }
+
+    // Arrays.
+
+    #[inline]
+    fn array(&self, at: Ref) -> Outcome<Array> {
+        let object = self.object(at)?;
+        self.check_array_access(&object)?;
+        self.state.heap.array(object).ok_or_else(|| type_fault("array expected"))
+    }
+
+    fn element(&mut self) -> Outcome<(Array, u16)> {
+        let index = self.pop_short()?;
+        let array = self.array(self.stack_ref()?)?;
+        self.sp -= 1;
+        match u16::try_from(index) {
+            Ok(index) if index < array.len => Ok((array, index)),
+            _ => raise(Exception::ArrayIndex, 0),
+        }
+    }
+
+    /// The reference on top, not popped.
+    fn stack_ref(&self) -> Outcome<Ref> {
+        if self.sp <= self.frame.floor {
+            return Err(FaultKind::OperandStack.into());
+        }
+        self.stack[self.sp - 1].as_reference().ok_or_else(|| type_fault("reference expected"))
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn array_load(&mut self, kinds: &[u8]) -> Outcome<()> {
+        let (array, index) = self.element()?;
+        if !kinds.contains(&array.kind()) {
+            return Err(type_fault("array of another type"));
+        }
+        let bits = self.state.heap.load(&array, index);
+        match array.kind() {
+            kind::BOOLEANS | kind::BYTES => self.push_short((bits as u8).cast_signed().into()),
+            kind::SHORTS => self.push_short((bits as u16).cast_signed()),
+            kind::INTS => self.push_int(bits.cast_signed()),
+            _ => self.push_ref(Ref(bits as u16)),
+        }
+    }
+
+    fn array_store(&mut self, kinds: &[u8]) -> Outcome<()> {
+        let bits = match kinds[0] {
+            kind::REFERENCES => self.pop_ref()?.0.into(),
+            kind::INTS => self.pop_int()?.cast_unsigned(),
+            _ => i32::from(self.pop_short()?).cast_unsigned(),
+        };
+        let (array, index) = self.element()?;
+        if !kinds.contains(&array.kind()) {
+            return Err(type_fault("array of another type"));
+        }
+        if array.kind() == kind::REFERENCES {
+            self.check_element(&array, Ref(u16::try_from(bits).unwrap_or(0)))?;
+        }
+        Ok(self.state.heap.set(&array, index, bits)?)
+    }
+
+    /// What aastore checks of the value (JCVM 7.5.2, JCRE 6.2.8.2).
+    fn check_element(&self, array: &Array, value: Ref) -> Outcome<()> {
+        let Some(object) = self.state.heap.object(value) else { return Ok(()) };
+        self.check_storable(Some(&object))?;
+        let element = self.class_of(&array.object);
+        if self.is_instance(&object, element) {
+            Ok(())
+        } else {
+            raise(Exception::ArrayStore, 0)
+        }
+    }
+
+    fn length_arg(&mut self) -> Outcome<u16> {
+        u16::try_from(self.pop_short()?).map_err(|_| Trap::Raise(Exception::NegativeArraySize, 0))
+    }
+
+    fn new_array(&mut self, atype: u8) -> Outcome<()> {
+        let len = self.length_arg()?;
+        let kind = match atype {
+            10..=13 => atype - 8,
+            _ => return Err(FaultKind::Instruction.into()),
+        };
+        let owner = self.owner();
+        let array = self.state.heap.new_array(owner, kind, len, (0, 0))?;
+        self.push_ref(array)
+    }
+
+    fn new_reference_array(&mut self, index: u16) -> Outcome<()> {
+        let len = self.length_arg()?;
+        let Constant::Class(class) = self.constant(index)? else { return Err(FaultKind::Constant.into()) };
+        let owner = self.owner();
+        let element = (class.package, class.index);
+        let array = self.state.heap.new_array(owner, kind::REFERENCES, len, element)?;
+        self.push_ref(array)
+    }
+
+    fn new_instance(&mut self, index: u16) -> Outcome<()> {
+        let Constant::Class(id) = self.constant(index)? else { return Err(FaultKind::Constant.into()) };
+        let class = self.class(id)?;
+        if class.is_interface || class.is_abstract {
+            return Err(FaultKind::Constant.into());
+        }
+        let cells = class.cells;
+        let owner = self.owner();
+        let object = self.state.heap.new_instance(owner, id.package, id.index, cells, 0)?;
+        self.push_ref(object)
+    }
+
+    /// Whether the object is of the type that checkcast and instanceof name (JCVM 7.5.15).
+    fn has_type(&self, object: &Object, atype: u8, class: Option<ClassId>) -> bool {
+        match (atype, class) {
+            (10..=13, _) => object.header.kind == atype - 8,
+            (14, Some(element)) => {
+                object.header.kind == kind::REFERENCES
+                    && self
+                        .state
+                        .class(self.class_of(object))
+                        .is_some_and(|c| c.is(element) || is_object(element))
+            }
+            (_, Some(class)) => self.is_instance(object, class),
+            _ => false,
+        }
+    }
+
+    fn cast(&mut self, at: usize, value: Ref) -> Outcome<bool> {
+        let atype = self.u1(at + 1);
+        let class = match atype {
+            0 | 14 => match self.constant(self.u2(at + 2))? {
+                Constant::Class(class) => Some(class),
+                _ => return Err(FaultKind::Constant.into()),
+            },
+            _ => None,
+        };
+        let object = self.object(value)?;
+        self.check_cast(&object, if atype == 0 { class } else { None })?;
+        Ok(self.has_type(&object, atype, class))
+    }
+
+    /// dup_x: copies the top m cells to n cells below the top.
+    fn dup_x(&mut self, operand: u8) -> Outcome<()> {
+        let (m, n) = (usize::from(operand >> 4), usize::from(operand & 15));
+        let below = if n == 0 { m } else { n };
+        let held = self.sp - self.frame.floor;
+        if m == 0 || below < m || below > held || self.sp + m > self.frame.limit {
+            return Err(FaultKind::OperandStack.into());
+        }
+        let top: Vec<Cell> = self.stack[self.sp - m..self.sp].to_vec();
+        let place = self.sp - below;
+        self.stack.copy_within(place..self.sp, place + m);
+        self.stack[place..place + m].copy_from_slice(&top);
+        self.sp += m;
+        Ok(())
+    }
+
+    /// swap_x: exchanges the top m cells with the n cells below.
+    fn swap_x(&mut self, operand: u8) -> Outcome<()> {
+        let (m, n) = (usize::from(operand >> 4), usize::from(operand & 15));
+        let held = self.sp - self.frame.floor;
+        if m == 0 || n == 0 || m + n > held {
+            return Err(FaultKind::OperandStack.into());
+        }
+        self.stack[self.sp - m - n..self.sp].rotate_left(n);
+        Ok(())
+    }
+
+    fn dup(&mut self, cells: usize) -> Outcome<()> {
+        if self.sp - self.frame.floor < cells {
+            return Err(FaultKind::OperandStack.into());
+        }
+        for _ in 0..cells {
+            self.push(self.stack[self.sp - cells])?;
+        }
+        Ok(())
+    }
+
+    /// Runs one instruction.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)]
+    fn step(&mut self, at: usize) -> Outcome<Flow> {
+        use Opcode as O;
+        let byte = self.package.code.get(at).copied().unwrap_or(0xFF);
+        let opcode = Opcode::from_u8(byte).ok_or(Trap::from(FaultKind::Instruction))?;
+        // Most instructions have a fixed length; branches, calls and returns set the pc themselves.
+        let mut next = at + 1;
+        match opcode {
+            O::Nop => {}
+            O::AconstNull => self.push_ref(Ref::NULL)?,
+            O::SconstM1 | O::Sconst0 | O::Sconst1 | O::Sconst2 | O::Sconst3 | O::Sconst4 | O::Sconst5 => {
+                self.push_short(i16::from(byte) - i16::from(O::Sconst0 as u8))?;
+            }
+            O::IconstM1 | O::Iconst0 | O::Iconst1 | O::Iconst2 | O::Iconst3 | O::Iconst4 | O::Iconst5 => {
+                self.push_int(i32::from(byte) - i32::from(O::Iconst0 as u8))?;
+            }
+            O::Bspush => {
+                self.push_short(self.s1(at + 1).into())?;
+                next = at + 2;
+            }
+            O::Sspush => {
+                self.push_short(self.s2(at + 1))?;
+                next = at + 3;
+            }
+            O::Bipush => {
+                self.push_int(self.s1(at + 1).into())?;
+                next = at + 2;
+            }
+            O::Sipush => {
+                self.push_int(self.s2(at + 1).into())?;
+                next = at + 3;
+            }
+            O::Iipush => {
+                self.push_int(self.s4(at + 1))?;
+                next = at + 5;
+            }
+            O::Aload => {
+                self.load_reference(self.u1(at + 1).into())?;
+                next = at + 2;
+            }
+            O::Sload => {
+                self.load_short(self.u1(at + 1).into())?;
+                next = at + 2;
+            }
+            O::Iload => {
+                self.load_int(self.u1(at + 1).into())?;
+                next = at + 2;
+            }
+            O::Aload0 | O::Aload1 | O::Aload2 | O::Aload3 => {
+                self.load_reference((byte - O::Aload0 as u8).into())?;
+            }
+            O::Sload0 | O::Sload1 | O::Sload2 | O::Sload3 => {
+                self.load_short((byte - O::Sload0 as u8).into())?;
+            }
+            O::Iload0 | O::Iload1 | O::Iload2 | O::Iload3 => {
+                self.load_int((byte - O::Iload0 as u8).into())?;
+            }
+            O::Aaload => self.array_load(&[kind::REFERENCES])?,
+            O::Baload => self.array_load(&[kind::BYTES, kind::BOOLEANS])?,
+            O::Saload => self.array_load(&[kind::SHORTS])?,
+            O::Iaload => self.array_load(&[kind::INTS])?,
+            O::Astore => {
+                self.store_reference(self.u1(at + 1).into())?;
+                next = at + 2;
+            }
+            O::Sstore => {
+                self.store_short(self.u1(at + 1).into())?;
+                next = at + 2;
+            }
+            O::Istore => {
+                self.store_int(self.u1(at + 1).into())?;
+                next = at + 2;
+            }
+            O::Astore0 | O::Astore1 | O::Astore2 | O::Astore3 => {
+                self.store_reference((byte - O::Astore0 as u8).into())?;
+            }
+            O::Sstore0 | O::Sstore1 | O::Sstore2 | O::Sstore3 => {
+                self.store_short((byte - O::Sstore0 as u8).into())?;
+            }
+            O::Istore0 | O::Istore1 | O::Istore2 | O::Istore3 => {
+                self.store_int((byte - O::Istore0 as u8).into())?;
+            }
+            O::Aastore => self.array_store(&[kind::REFERENCES])?,
+            O::Bastore => self.array_store(&[kind::BYTES, kind::BOOLEANS])?,
+            O::Sastore => self.array_store(&[kind::SHORTS])?,
+            O::Iastore => self.array_store(&[kind::INTS])?,
+            O::Pop => {
+                self.pop()?;
+            }
+            O::Pop2 => {
+                self.pop()?;
+                self.pop()?;
+            }
+            O::Dup => self.dup(1)?,
+            O::Dup2 => self.dup(2)?,
+            O::DupX => {
+                self.dup_x(self.u1(at + 1))?;
+                next = at + 2;
+            }
+            O::SwapX => {
+                self.swap_x(self.u1(at + 1))?;
+                next = at + 2;
+            }
+            O::Sadd => self.short_op(i16::wrapping_add)?,
+            O::Iadd => self.int_op(i32::wrapping_add)?,
+            O::Ssub => self.short_op(i16::wrapping_sub)?,
+            O::Isub => self.int_op(i32::wrapping_sub)?,
+            O::Smul => self.short_op(i16::wrapping_mul)?,
+            O::Imul => self.int_op(i32::wrapping_mul)?,
+            O::Sdiv => self.short_division(i16::wrapping_div)?,
+            O::Idiv => self.int_division(i32::wrapping_div)?,
+            O::Srem => self.short_division(i16::wrapping_rem)?,
+            O::Irem => self.int_division(i32::wrapping_rem)?,
+            O::Sneg => {
+                let value = self.pop_short()?;
+                self.push_short(value.wrapping_neg())?;
+            }
+            O::Ineg => {
+                let value = self.pop_int()?;
+                self.push_int(value.wrapping_neg())?;
+            }
+            // Shifts of shorts use five bits of the distance and work on the sign-extended value (JCVM 7.5.103).
+            O::Sshl => self.short_op(|a, b| (i32::from(a) << (b & 31)) as i16)?,
+            O::Sshr => self.short_op(|a, b| (i32::from(a) >> (b & 31)) as i16)?,
+            O::Sushr => self.short_op(|a, b| (i32::from(a).cast_unsigned() >> (b & 31)) as i16)?,
+            O::Ishl => self.int_op(|a, b| a << (b & 31))?,
+            O::Ishr => self.int_op(|a, b| a >> (b & 31))?,
+            O::Iushr => self.int_op(|a, b| (a.cast_unsigned() >> (b & 31)).cast_signed())?,
+            O::Sand => self.short_op(|a, b| a & b)?,
+            O::Iand => self.int_op(|a, b| a & b)?,
+            O::Sor => self.short_op(|a, b| a | b)?,
+            O::Ior => self.int_op(|a, b| a | b)?,
+            O::Sxor => self.short_op(|a, b| a ^ b)?,
+            O::Ixor => self.int_op(|a, b| a ^ b)?,
+            O::Sinc | O::SincW => {
+                let wide = opcode == O::SincW;
+                let index = usize::from(self.u1(at + 1));
+                let by = if wide { self.s2(at + 2) } else { self.s1(at + 2).into() };
+                let value = self.local_short(index)?.wrapping_add(by);
+                self.set_local(index, Cell::short(value))?;
+                next = at + if wide { 4 } else { 3 };
+            }
+            O::Iinc | O::IincW => {
+                let wide = opcode == O::IincW;
+                let index = usize::from(self.u1(at + 1));
+                let by = if wide { self.s2(at + 2) } else { self.s1(at + 2).into() };
+                let value = self.local_int(index)?.wrapping_add(by.into());
+                self.set_local_int(index, value)?;
+                next = at + if wide { 4 } else { 3 };
+            }
+            O::S2b => {
+                let value = self.pop_short()?;
+                self.push_short((value as i8).into())?;
+            }
+            O::S2i => {
+                let value = self.pop_short()?;
+                self.push_int(value.into())?;
+            }
+            O::I2b => {
+                let value = self.pop_int()?;
+                self.push_short((value as i8).into())?;
+            }
+            O::I2s => {
+                let value = self.pop_int()?;
+                self.push_short(value as i16)?;
+            }
+            O::Icmp => {
+                let (right, left) = (self.pop_int()?, self.pop_int()?);
+                self.push_short(left.cmp(&right) as i16)?;
+            }
+            O::Ifeq | O::IfeqW => return self.go(|vm| vm.if_short(at, byte >= 0x98, |a| a == 0)),
+            O::Ifne | O::IfneW => return self.go(|vm| vm.if_short(at, byte >= 0x98, |a| a != 0)),
+            O::Iflt | O::IfltW => return self.go(|vm| vm.if_short(at, byte >= 0x98, |a| a < 0)),
+            O::Ifge | O::IfgeW => return self.go(|vm| vm.if_short(at, byte >= 0x98, |a| a >= 0)),
+            O::Ifgt | O::IfgtW => return self.go(|vm| vm.if_short(at, byte >= 0x98, |a| a > 0)),
+            O::Ifle | O::IfleW => return self.go(|vm| vm.if_short(at, byte >= 0x98, |a| a <= 0)),
+            O::Ifnull | O::IfnullW => return self.go(|vm| vm.if_reference(at, byte >= 0x98, true)),
+            O::Ifnonnull | O::IfnonnullW => return self.go(|vm| vm.if_reference(at, byte >= 0x98, false)),
+            O::IfAcmpeq | O::IfAcmpeqW => return self.go(|vm| vm.if_references(at, byte >= 0x98, true)),
+            O::IfAcmpne | O::IfAcmpneW => return self.go(|vm| vm.if_references(at, byte >= 0x98, false)),
+            O::IfScmpeq | O::IfScmpeqW => return self.go(|vm| vm.if_shorts(at, byte >= 0x98, |a, b| a == b)),
+            O::IfScmpne | O::IfScmpneW => return self.go(|vm| vm.if_shorts(at, byte >= 0x98, |a, b| a != b)),
+            O::IfScmplt | O::IfScmpltW => return self.go(|vm| vm.if_shorts(at, byte >= 0x98, |a, b| a < b)),
+            O::IfScmpge | O::IfScmpgeW => return self.go(|vm| vm.if_shorts(at, byte >= 0x98, |a, b| a >= b)),
+            O::IfScmpgt | O::IfScmpgtW => return self.go(|vm| vm.if_shorts(at, byte >= 0x98, |a, b| a > b)),
+            O::IfScmple | O::IfScmpleW => return self.go(|vm| vm.if_shorts(at, byte >= 0x98, |a, b| a <= b)),
+            O::Goto | O::GotoW => {
+                self.branch_if(at, opcode == O::GotoW, true);
+                return Ok(Flow::Next);
+            }
+            O::Jsr => {
+                let back = u16::try_from(at + 3).map_err(|_| Trap::from(FaultKind::Instruction))?;
+                self.push(Cell::address(back))?;
+                self.branch(at, self.s2(at + 1));
+                return Ok(Flow::Next);
+            }
+            O::Ret => {
+                let cell = self.local(self.u1(at + 1).into())?;
+                let back = cell.as_address().ok_or_else(|| type_fault("ret without a return address"))?;
+                self.pc = back.into();
+                return Ok(Flow::Next);
+            }
+            O::Stableswitch => return self.go(|vm| vm.table_switch(at, false)),
+            O::Itableswitch => return self.go(|vm| vm.table_switch(at, true)),
+            O::Slookupswitch => return self.go(|vm| vm.lookup_switch(at, false)),
+            O::Ilookupswitch => return self.go(|vm| vm.lookup_switch(at, true)),
+            O::Areturn => {
+                let value = self.pop_ref()?;
+                return self.leave(Value::Reference(value));
+            }
+            O::Sreturn => {
+                let value = self.pop_short()?;
+                return self.leave(Value::Short(value));
+            }
+            O::Ireturn => {
+                let value = self.pop_int()?;
+                return self.leave(Value::Int(value));
+            }
+            O::Return => return self.leave(Value::Void),
+            O::GetstaticA | O::GetstaticB | O::GetstaticS | O::GetstaticI => {
+                return self.go(|vm| vm.get_static(at, opcode));
+            }
+            O::PutstaticA | O::PutstaticB | O::PutstaticS | O::PutstaticI => {
+                return self.go(|vm| vm.put_static(at, opcode));
+            }
+            O::GetfieldA | O::GetfieldB | O::GetfieldS | O::GetfieldI => {
+                self.get_field_popped(self.u1(at + 1).into(), Kind::from_offset(byte - O::GetfieldA as u8))?;
+                next = at + 2;
+            }
+            O::PutfieldA | O::PutfieldB | O::PutfieldS | O::PutfieldI => {
+                self.put_field(false, self.u1(at + 1).into(), Kind::from_offset(byte - O::PutfieldA as u8))?;
+                next = at + 2;
+            }
+            O::GetfieldAW | O::GetfieldBW | O::GetfieldSW | O::GetfieldIW => {
+                self.get_field_popped(self.u2(at + 1), Kind::from_offset(byte - O::GetfieldAW as u8))?;
+                next = at + 3;
+            }
+            O::PutfieldAW | O::PutfieldBW | O::PutfieldSW | O::PutfieldIW => {
+                self.put_field(false, self.u2(at + 1), Kind::from_offset(byte - O::PutfieldAW as u8))?;
+                next = at + 3;
+            }
+            O::GetfieldAThis | O::GetfieldBThis | O::GetfieldSThis | O::GetfieldIThis => {
+                self.get_field_this(
+                    self.u1(at + 1).into(),
+                    Kind::from_offset(byte - O::GetfieldAThis as u8),
+                )?;
+                next = at + 2;
+            }
+            O::PutfieldAThis | O::PutfieldBThis | O::PutfieldSThis | O::PutfieldIThis => {
+                self.put_field(
+                    true,
+                    self.u1(at + 1).into(),
+                    Kind::from_offset(byte - O::PutfieldAThis as u8),
+                )?;
+                next = at + 2;
+            }
+            O::Invokevirtual => {
+                let constant = self.constant(self.u2(at + 1))?;
+                self.pc = at + 3;
+                self.invoke_virtual(constant)?;
+                return Ok(Flow::Next);
+            }
+            O::Invokespecial => {
+                let constant = self.constant(self.u2(at + 1))?;
+                self.pc = at + 3;
+                self.invoke_special(constant)?;
+                return Ok(Flow::Next);
+            }
+            O::Invokestatic => {
+                let Constant::Method(target) = self.constant(self.u2(at + 1))? else {
+                    return Err(FaultKind::Constant.into());
+                };
+                self.pc = at + 3;
+                self.invoke(target, None)?;
+                return Ok(Flow::Next);
+            }
+            O::Invokeinterface => {
+                let constant = self.constant(self.u2(at + 2))?;
+                self.pc = at + 5;
+                self.invoke_interface(self.u1(at + 1), constant, self.u1(at + 4))?;
+                return Ok(Flow::Next);
+            }
+            O::New => {
+                self.new_instance(self.u2(at + 1))?;
+                next = at + 3;
+            }
+            O::Newarray => {
+                self.new_array(self.u1(at + 1))?;
+                next = at + 2;
+            }
+            O::Anewarray => {
+                self.new_reference_array(self.u2(at + 1))?;
+                next = at + 3;
+            }
+            O::Arraylength => {
+                let value = self.pop_ref()?;
+                let len = self.array(value)?.len;
+                self.push_short(len.cast_signed())?;
+            }
+            O::Athrow => {
+                let value = self.pop_ref()?;
+                let object = self.object(value)?;
+                self.check_throw(&object)?;
+                let throwable = ClassId { package: crate::class::FIRST_BUILT_IN, index: 1 };
+                if !object.is_instance() || !self.is_instance(&object, throwable) {
+                    return Err(type_fault("throw of what is no Throwable"));
+                }
+                return Err(Trap::Throw(value));
+            }
+            O::Checkcast => {
+                let value = self.stack_ref()?;
+                if !value.is_null() && !self.cast(at, value)? {
+                    return raise(Exception::ClassCast, 0);
+                }
+                next = at + 4;
+            }
+            O::Instanceof => {
+                let value = self.pop_ref()?;
+                let is = !value.is_null() && self.cast(at, value)?;
+                self.push_short(is.into())?;
+                next = at + 4;
+            }
+        }
+        self.pc = next;
+        Ok(Flow::Next)
+    }
+
+    /// An instruction that sets the pc itself.
+    #[inline]
+    fn go(&mut self, work: impl FnOnce(&mut Self) -> Outcome<()>) -> Outcome<Flow> {
+        work(self)?;
+        Ok(Flow::Next)
+    }
+}
+
+/// The four field types, in the order of the instructions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Reference,
+    Byte,
+    Short,
+    Int,
+}
+
+impl Kind {
+    #[inline]
+    fn from_offset(offset: u8) -> Self {
+        match offset {
+            0 => Self::Reference,
+            1 => Self::Byte,
+            2 => Self::Short,
+            _ => Self::Int,
+        }
+    }
+}
+
+fn is_object(id: ClassId) -> bool {
+    id.package == crate::class::FIRST_BUILT_IN && id.index == 0
+}
+
+#[inline]
+fn join(high: u16, low: u16) -> i32 {
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    i32::from_be_bytes([a, b, c, d])
+}
