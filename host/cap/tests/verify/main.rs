@@ -3,6 +3,10 @@
 
 mod asm;
 mod code_cases;
+mod decisions;
+mod foreign;
+mod good;
+mod robust;
 mod samples;
 mod structure_cases;
 
@@ -99,16 +103,4 @@ fn every_rule_has_a_file_that_breaks_it() {
 fn rule_ids_are_unique() {
     let ids: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.id()).collect();
     assert_eq!(ids.len(), Rule::ALL.len());
-}
-
-#[test]
-fn count() {
-    println!("{} cases {} rules", cases().len(), Rule::ALL.len());
-    let cap = asm::assemble(samples::APPLET);
-    let n = cap.load_file_data_block(jpkise_cap::LoadOptions { descriptor: true, debug: true }).len();
-    let t = std::time::Instant::now();
-    for _ in 0..100 {
-        findings(&cap);
-    }
-    println!("{n} bytes, {:?} each", t.elapsed() / 100);
 }

@@ -107,7 +107,7 @@ fn header_to_import() -> Vec<Case> {
         applet("header.flags", "an undefined flag", |c| c.header.flags |= 0x40),
         applet("header.applet-flag", "the flag is clear", |c| c.header.flags &= !FLAG_APPLET),
         applet("header.applet-flag", "the component is absent", |c| c.applet = None)
-            .and("export.class"),
+            .and("export.class").and("static.library"),
         applet("header.export-flag", "the flag is clear", |c| c.header.flags &= !FLAG_EXPORT),
         library("header.export-flag", "the component is absent", |c| c.export = None),
         directory("directory.size", "Method one byte shorter", |d| d.sizes[6] -= 1),
@@ -370,6 +370,9 @@ fn rest() -> Vec<Case> {
         applet("static.array-init", "an array of references", |c| c.static_field.array_inits[0].element_type = 6),
         applet("static.array-init", "shorts for a byte array", |c| c.static_field.array_inits[0].element_type = 4),
         applet("static.array-init", "a boolean of 2", |c| c.static_field.array_inits[0].element_type = 2),
+        library("static.library", "a table in a library", |c| {
+            c.static_field.array_inits.push(ArrayInit { element_type: 5, values: vec![0; 8] });
+        }),
         applet("static.layout", "two fields in one place", |c| {
             let other = described(c, MAIN).fields[1].field_ref;
             described(c, MAIN).fields[2].field_ref = other;
