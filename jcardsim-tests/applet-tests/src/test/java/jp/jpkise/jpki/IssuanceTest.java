@@ -75,10 +75,11 @@ class IssuanceTest {
         TestCard card = TestCard.installed().bring(TestCard.AUTH, JpkiKey.KEYED);
         card.admin(0x2B, TestCard.AUTH, HASH).ok();
         card.admin(0x2B, TestCard.AUTH, HASH).ok();
-        card.admin(0x2B, TestCard.AUTH, new byte[32]).sw(0x6985);
+        byte[] other = Hex.bytes("22".repeat(32));
+        card.admin(0x2B, TestCard.AUTH, other).sw(0x6985);
         card.admin(0xE4, TestCard.AUTH).ok();
         card.admin(0x46, TestCard.AUTH).ok();
-        card.admin(0x2B, TestCard.AUTH, new byte[32]).ok();
+        card.admin(0x2B, TestCard.AUTH, other).ok();
     }
 
     @Test
