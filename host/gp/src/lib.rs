@@ -7,6 +7,7 @@ pub mod ara;
 pub mod channel;
 pub mod commands;
 pub mod error;
+pub mod explain;
 pub mod identity;
 pub mod keys;
 pub mod random;
