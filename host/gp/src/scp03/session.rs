@@ -364,7 +364,8 @@ fn request<T: Transport>(
     Ok((challenge, card.send(&command)?))
 }
 
-fn check_challenge(
+/// Whether a pseudo-random card challenge is the one counter and AID give.
+pub(crate) fn check_challenge(
     keys: &dyn KeySource,
     set: &KeySet,
     parsed: &InitializeUpdate,

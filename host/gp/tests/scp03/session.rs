@@ -1,10 +1,6 @@
 //! The off-card end against a card's end written for these tests.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
-
-mod card;
-
-use card::{Misdeed, TestCard};
+use crate::card::{Misdeed, TestCard};
 use jpkise_card::{Card, CommandApdu, SecretKind};
 use jpkise_gp::commands::put_key::{Destination, KeyBlock};
 use jpkise_gp::keys::{KeySource, SoftwareKeys};
