@@ -3,9 +3,11 @@
 use crate::card::{Misdeed, TestCard};
 use jpkise_card::{Card, CommandApdu, SecretKind};
 use jpkise_gp::commands::put_key::{Destination, KeyBlock};
-use jpkise_gp::keys::{KeySource, SoftwareKeys};
+use jpkise_gp::keys::{KeySource, SoftwareKeys, TryLedger};
 use jpkise_gp::scp03::{Authenticated, ScpError, SecurityFault, Session};
-use jpkise_gp::workflow::{open_channel, rotate_keys, ChannelOptions, LevelChoice, RotateRequest};
+use jpkise_gp::workflow::{
+    open_channel, open_channel_counted, rotate_keys, ChannelOptions, LevelChoice, RotateRequest,
+};
 use jpkise_gp::{GpError, LogicalChannel};
 use jpkise_wire::scp03::{SecurityLevel, StaticKeys};
 use proptest::prelude::*;
@@ -329,4 +331,32 @@ fn faults_are_told_apart() {
         let error = session.send(&set_status).unwrap_err();
         assert!(matches!(error, ScpError::Fault(found) if found == fault), "{error}");
     }
+}
+
+#[test]
+fn failures_are_counted_on_disk_and_stopped_before_the_card_locks() {
+    let directory = std::env::temp_dir().join(format!("jpkise-session-tries-{}", std::process::id()));
+    let ledger = TryLedger::new(&directory, 2);
+    let (right, wrong) = (SoftwareKeys::new(keys(16)), SoftwareKeys::same(&[9; 16]).unwrap());
+    let mut card = card(16, false);
+    let mut open = |keys: &SoftwareKeys, kvn: u8| {
+        let options = ChannelOptions::default().with_kvn(kvn);
+        open_channel_counted(&mut card, keys, &options, &mut OsRng, &ledger, "CARD").map(|_| ()).err()
+    };
+    // Refused before keys were tried: not counted.
+    for _ in 0..5 {
+        assert!(matches!(open(&right, 0x20), Some(GpError::Channel(ScpError::Refused(_)))));
+    }
+    assert!(matches!(open(&wrong, 0x30), Some(GpError::Channel(ScpError::Cryptogram(_)))));
+    assert!(open(&right, 0x30).is_none());
+    // Success has wiped the first failure.
+    for _ in 0..2 {
+        assert!(matches!(open(&wrong, 0x30), Some(GpError::Channel(ScpError::Cryptogram(_)))));
+    }
+    assert!(matches!(open(&right, 0x30), Some(GpError::Tries(_))));
+    let sent = card.apdus();
+    let options = ChannelOptions::default().with_kvn(0x30);
+    open_channel_counted(&mut card, &right, &options, &mut OsRng, &ledger, "CARD").err().unwrap();
+    assert_eq!(card.apdus(), sent, "nothing is sent at the limit");
+    std::fs::remove_dir_all(directory).unwrap();
 }
