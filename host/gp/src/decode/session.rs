@@ -3,7 +3,7 @@
 use jpkise_card::{CommandApdu, ResponseApdu};
 use jpkise_wire::scp03::{
     command_icv, cryptogram, response_icv, unpad, AesCipher, Challenge, Derivation, MacChain, MacKey,
-    SecurityLevel, SessionKeys, BLOCK,
+    SecurityLevel, SessionKeys, BLOCK, INS_BEGIN_R_MAC_SESSION, INS_END_R_MAC_SESSION,
 };
 use jpkise_wire::{Aid, StatusWord};
 
@@ -150,11 +150,24 @@ impl Channel {
             Some(answer) => session.open_response(answer),
             None => (session.level.has_r_mac().then_some(Check::NotVerifiable), None),
         };
+        if let (Some(plain), true) = (&plain, answer.is_some_and(|a| a.sw.is_success())) {
+            session.switch(plain);
+        }
         Finding::Secured { c_mac, command: plain, r_mac, response }
     }
 }
 
 impl Session {
+    /// Follows BEGIN and END R-MAC SESSION.
+    fn switch(&mut self, plain: &CommandApdu) {
+        let level = match plain.ins {
+            INS_BEGIN_R_MAC_SESSION => self.level.value() | plain.p1,
+            INS_END_R_MAC_SESSION => self.level.value() & SecurityLevel::L03.value(),
+            _ => return,
+        };
+        self.level = SecurityLevel::try_from(level).unwrap_or(self.level);
+    }
+
     fn open_command(&mut self, command: &CommandApdu, segments: &[u8]) -> (Check, Option<CommandApdu>) {
         let whole = [segments, command.data()].concat();
         let Some(length) = whole.len().checked_sub(self.size) else { return (Check::Bad, None) };

@@ -16,6 +16,8 @@ pub enum Misdeed {
     AskForLe(u8),
     /// Goes away in the next secured command.
     Leave,
+    /// Answers BEGIN R-MAC SESSION with an R-MAC already.
+    ProtectSwitching,
     /// Stores other keys than PUT KEY brought.
     StoreOtherKeys,
 }
@@ -174,6 +176,17 @@ impl TestCard {
         out
     }
 
+    fn begin_r_mac(&mut self, p1: u8) -> Vec<u8> {
+        let open = self.open.as_mut().unwrap();
+        let Ok(level) = SecurityLevel::try_from(open.level.value() | p1) else { return vec![0x69, 0x85] };
+        open.level = level;
+        if self.misdeed.take() == Some(Misdeed::ProtectSwitching) {
+            self.wrap(&[], [0x90, 0x00])
+        } else {
+            vec![0x90, 0x00]
+        }
+    }
+
     fn put_key(&mut self, plain: &[u8]) -> Vec<u8> {
         let dek = &self.keys(self.active).unwrap().1.dek;
         let kvn = plain[4];
@@ -210,7 +223,7 @@ impl TestCard {
                 self.sets.retain(|(k, _)| *k != plain[6]);
                 (vec![0], [0x90, 0x00])
             }
-            0xF0 => (Vec::new(), [0x90, 0x00]),
+            0xF0 | 0x78 => (Vec::new(), [0x90, 0x00]),
             _ => (plain.to_vec(), [0x90, 0x00]),
         }
     }
@@ -239,8 +252,14 @@ impl TestCard {
             self.misdeed = None;
             return Ok(vec![0x6C, le]);
         }
+        if plain[1] == 0x7A {
+            return Ok(self.begin_r_mac(plain[2]));
+        }
         let (data, sw) = self.answer(&plain);
         let mut answer = self.wrap(&data, sw);
+        if let (0x78, Some(open)) = (plain[1], self.open.as_mut()) {
+            open.level = SecurityLevel::try_from(open.level.value() & 0x03).unwrap();
+        }
         if let Some(Misdeed::FlipAnswerBit(bit)) = self.misdeed.take() {
             let at = bit / 8 % answer.len();
             answer[at] ^= 1 << (bit % 8);

@@ -101,6 +101,37 @@ fn a_session_of_our_own_is_verified_and_read_at_every_level() {
 }
 
 #[test]
+fn protection_switched_on_inside_a_session_is_followed() {
+    let command = CommandApdu::new(0x80, 0xE2, 0x88, 0).with_data(*b"data").expecting_all();
+    let memory = Memory::default();
+    let (recorder, handle) = Recorder::new(memory.clone(), StartRecord::new("test", &[], None));
+    let mut card = Card::new(TestCard::new(0x30, StaticKeys::same(&[0x11; 16]).unwrap()));
+    card.observe(Box::new(recorder));
+    let keys = keys();
+    let options = ChannelOptions::default().with_level(LevelChoice::Exactly(SecurityLevel::L03));
+    let mut session = open_channel(&mut card, &keys, &options, &mut OsRng).unwrap();
+    session.send(&command).unwrap();
+    session.begin_r_mac(true).unwrap();
+    session.send(&command).unwrap();
+    session.end_r_mac().unwrap();
+    session.send(&command).unwrap();
+    drop(session);
+    handle.close().unwrap();
+    let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+    let report = decoded(&text, &keys);
+    assert_eq!(report.first_fault(), None);
+    let macs: Vec<_> = report
+        .exchanges
+        .iter()
+        .filter_map(|d| match d.finding {
+            Finding::Secured { r_mac, .. } => Some(r_mac),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(macs, [None, None, Some(Check::Good), Some(Check::Good), None]);
+}
+
+#[test]
 fn other_keys_are_found_at_initialize_update_and_nothing_after_it_is_called_good() {
     let wrong = SoftwareKeys::same(&[0x12; 16]).unwrap();
     let report = decoded(&trace(SecurityLevel::L33, false, &commands()), &wrong);

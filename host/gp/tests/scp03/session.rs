@@ -360,3 +360,47 @@ fn failures_are_counted_on_disk_and_stopped_before_the_card_locks() {
     assert_eq!(card.apdus(), sent, "nothing is sent at the limit");
     std::fs::remove_dir_all(directory).unwrap();
 }
+
+#[test]
+fn r_mac_is_switched_on_and_off_inside_a_session() {
+    let keys = SoftwareKeys::new(keys(16));
+    for (base, r_encryption, raised, protects) in [
+        (SecurityLevel::L01, false, SecurityLevel::L11, false),
+        (SecurityLevel::L03, false, SecurityLevel::L13, true),
+        (SecurityLevel::L03, true, SecurityLevel::L33, false),
+        (SecurityLevel::L03, true, SecurityLevel::L33, true),
+    ] {
+        let mut card = card(16, false);
+        let mut session = open(&mut card, &keys, base);
+        if protects {
+            session.card().transport_mut().misdeed = Some(Misdeed::ProtectSwitching);
+        }
+        assert!(session.begin_r_mac(r_encryption).unwrap().sw.is_success());
+        assert_eq!(session.level(), raised);
+        assert_eq!(session.send(&echo(&[1, 2])).unwrap().data[4..], [1, 2]);
+        assert!(session.end_r_mac().unwrap().sw.is_success());
+        assert_eq!(session.level(), base);
+        assert_eq!(session.send(&echo(&[3])).unwrap().data[4..], [3]);
+    }
+    // Levels that do not exist, or are on already, are not asked for.
+    for (base, r_encryption) in
+        [(SecurityLevel::L01, true), (SecurityLevel::L13, false), (SecurityLevel::L33, true)]
+    {
+        let mut card = card(16, false);
+        let mut session = open(&mut card, &keys, base);
+        assert!(session.begin_r_mac(r_encryption).is_err());
+        assert!(!session.card().transport_mut().instructions.contains(&0x7A));
+        assert!(session.send(&echo(&[1])).unwrap().sw.is_success());
+    }
+}
+
+#[test]
+fn protection_once_switched_on_cannot_be_stripped() {
+    let keys = SoftwareKeys::new(keys(16));
+    let mut card = card(16, false);
+    let mut session = open(&mut card, &keys, SecurityLevel::L03);
+    session.begin_r_mac(true).unwrap();
+    session.card().transport_mut().misdeed = Some(Misdeed::FlipAnswerBit(3));
+    assert!(matches!(session.send(&echo(&[1])), Err(ScpError::Fault(_))));
+    assert!(session.is_closed());
+}
