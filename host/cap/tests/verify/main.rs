@@ -8,12 +8,15 @@
 
 mod asm;
 mod code_cases;
+mod converted;
 mod decisions;
 mod foreign;
 mod good;
 mod robust;
 mod samples;
 mod structure_cases;
+#[path = "../support/mod.rs"]
+mod support;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -82,7 +85,9 @@ fn good_files_are_accepted_without_a_word() {
 #[test]
 fn each_wrong_file_is_refused_naming_exactly_the_rule_it_breaks() {
     let mut wrong = Vec::new();
-    for case in cases() {
+    let cases = cases();
+    println!("{} wrong files, {} rules", cases.len(), Rule::ALL.len());
+    for case in cases {
         // Through bytes: a file that cannot be written and read back proves nothing about the verifier.
         let cap = Cap::read(&case.cap.to_jar().unwrap()).unwrap_or_else(|e| panic!("{}: {e}", case.what));
         let found = verify(&cap, &case.exports);
