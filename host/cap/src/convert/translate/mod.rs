@@ -191,6 +191,7 @@ pub(super) fn translate(
     .map_err(one)?;
     optimize::optimize(&mut body);
     alloc::remove_dead_stores(&mut body);
+    alloc::join_increments(&mut body);
     optimize::optimize(&mut body);
     let places = alloc::place(&body);
     let cells = usize::from(places.cells);
