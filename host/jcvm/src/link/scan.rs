@@ -157,9 +157,10 @@ impl Scanner<'_> {
                     wrong("a field of another type")
                 }
             }
-            (Use::InvokeVirtual, Constant::Virtual { .. }) | (Use::InvokeSpecial, Constant::Super(_)) => {
-                Ok(())
-            }
+            (Use::InvokeVirtual, Constant::Virtual { .. })
+            | (Use::InvokeSpecial, Constant::Super(_))
+            | (Use::InvokeStatic, Constant::Method(_))
+            | (Use::Type, Constant::Class(_)) => Ok(()),
             (Use::InvokeSpecial, Constant::Method(target)) => match self.nargs(target) {
                 0 => wrong("a method without an object"),
                 _ => Ok(()),
