@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[path = "../../cap/tests/verify/asm.rs"]
+#[path = "../../cap/tests/verify/asm/mod.rs"]
 #[allow(dead_code, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod asm;
 mod common;
