@@ -2,19 +2,10 @@
 //!
 //! Seeded and bounded; `JPKISE_FUZZ_ROUNDS` makes it longer.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-#[path = "../../cap/tests/verify/asm.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod asm;
-mod common;
-#[path = "../../cap/tests/verify/samples.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod samples;
-
 use std::sync::Arc;
 
-use common::{aid, jpki_cap, OpenChannel};
+use super::common::{self, aid, jpki_cap, OpenChannel};
+use super::{asm, samples};
 use jpkise_cap::{Aid, LoadOptions};
 use jpkise_jcvm::store::Store;
 use jpkise_jcvm::{Card, CardError, InstallRequest, Process, Profile, Random, RustCrypto};
@@ -68,13 +59,8 @@ fn drive(load_file: &[u8], instance: Aid, rng: &mut ChaCha8Rng) -> usize {
     let services = &mut OpenChannel;
     let Ok(package) = card.load(load_file) else { return 0 };
     let Some(module) = package.modules.first() else { return 1 };
-    let request = InstallRequest {
-        package: package.aid,
-        module: *module,
-        instance,
-        privileges: &[0],
-        parameters: &[],
-    };
+    let request =
+        InstallRequest { package: package.aid, module: *module, instance, privileges: &[0], parameters: &[] };
     if card.install(&request, services).is_err() {
         return 2;
     }
