@@ -43,13 +43,7 @@ impl App {
 
     /// Talk, on standard error.
     pub fn talk(&self, text: &Text) {
-        self.talk_line(&self.messages.say(text));
-    }
-
-    /// A line of talk that is words already.
-    pub fn talk_line(&self, line: &str) {
-        // Standard error gone is no reason to stop.
-        let _ = writeln!(io::stderr().lock(), "{line}");
+        talk_line(&self.messages.say(text));
     }
 
     /// Asks before something that changes a real card. Without a terminal and without `--yes` the answer is no.
@@ -89,14 +83,20 @@ impl App {
             });
             let _ = writeln!(io::stdout().lock(), "{object:#}");
         }
-        self.talk_line(&format!("{} {}", self.messages.get("error-prefix"), self.messages.say(&error.what)));
+        talk_line(&format!("{} {}", self.messages.get("error-prefix"), self.messages.say(&error.what)));
         if let Some(detail) = &error.detail {
-            self.talk_line(&format!("  {detail}"));
+            talk_line(&format!("  {detail}"));
         }
         for step in &error.next {
-            self.talk_line(&format!("  → {}", self.messages.say(step)));
+            talk_line(&format!("  → {}", self.messages.say(step)));
         }
     }
+}
+
+/// A line of talk that is words already, on standard error.
+pub fn talk_line(line: &str) {
+    // Standard error gone is no reason to stop.
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 fn write_line(out: &mut impl Write, line: &str) -> Result<(), CliError> {

@@ -4,6 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use jpkise_cap::convert::AppletOption;
+use jpkise_cap::exports::Platform;
+use jpkise_cap::model::AidLengthError;
+use jpkise_cap::{Aid, PackageVersion};
+
 use crate::i18n::Language;
 
 /// `jpkise`.
@@ -19,6 +24,8 @@ pub struct Cli {
 }
 
 /// Flags every command takes.
+// Each is a flag of its own on the command line; there is no state to make an enum of.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Reader by name, part of its name, or index.
@@ -55,6 +62,12 @@ pub enum Command {
     Readers,
     /// Checks reader, driver, service, card and applet.
     Doctor,
+    /// CAP files: build, look into, verify.
+    Cap {
+        /// The verb.
+        #[command(subcommand)]
+        verb: CapVerb,
+    },
     /// Recorded exchanges.
     Trace {
         /// The verb.
@@ -86,6 +99,83 @@ pub struct SimArgs {
     /// Token profile of the applet.
     #[arg(long, value_enum, default_value_t = Token::Phone, hide_default_value = true)]
     pub token: Token,
+}
+
+/// `jpkise cap`.
+#[derive(Debug, Subcommand)]
+pub enum CapVerb {
+    /// Class files to a verified CAP file and its export file.
+    Build(CapBuildArgs),
+    /// What a CAP or EXP file is and needs.
+    Info(CapFileArgs),
+    /// Every component in readable form, bytecode disassembled.
+    Dump(CapFileArgs),
+    /// Structure and types of a CAP file, against the export files of its imports.
+    Verify(CapFileArgs),
+}
+
+/// `jpkise cap build`.
+#[derive(Debug, Args)]
+pub struct CapBuildArgs {
+    /// Root of the class tree.
+    #[arg(long, value_name = "DIR")]
+    pub classes: PathBuf,
+    /// Package, with dots.
+    #[arg(long, value_name = "NAME")]
+    pub package: String,
+    /// Package AID.
+    #[arg(long, value_name = "HEX")]
+    pub aid: Aid,
+    /// Package version.
+    #[arg(long = "version", value_name = "MAJOR.MINOR", default_value = "1.0", hide_default_value = true)]
+    pub package_version: PackageVersion,
+    /// Applet classes with their AIDs.
+    #[arg(long = "applet", value_name = "CLASS[=HEX]", value_parser = applet)]
+    pub applets: Vec<AppletOption>,
+    /// A package without applets, whatever it extends.
+    #[arg(long)]
+    pub library: bool,
+    /// Folders with export files.
+    #[arg(long, value_name = "DIR")]
+    pub export_path: Vec<PathBuf>,
+    /// Java Card release.
+    #[arg(long, value_name = "RELEASE", value_parser = platform, default_value = "3.0.4", hide_default_value = true)]
+    pub target: Platform,
+    /// Allow int.
+    #[arg(long)]
+    pub int: bool,
+    /// Write the Debug component.
+    #[arg(long)]
+    pub debug: bool,
+    /// Export file of a former version, whose tokens are kept.
+    #[arg(long, value_name = "EXP")]
+    pub former: Option<PathBuf>,
+    /// The CAP file to write; the export file goes beside it.
+    #[arg(short, long, value_name = "CAP")]
+    pub output: PathBuf,
+}
+
+fn applet(text: &str) -> Result<AppletOption, String> {
+    let (class, aid) = match text.split_once('=') {
+        Some((class, aid)) => (class, Some(aid.parse().map_err(|e: AidLengthError| e.to_string())?)),
+        None => (text, None),
+    };
+    Ok(AppletOption { class: class.to_owned(), aid })
+}
+
+fn platform(text: &str) -> Result<Platform, String> {
+    let names = || Platform::ALL.map(Platform::name).join(", ");
+    Platform::ALL.into_iter().find(|p| p.name() == text).ok_or_else(names)
+}
+
+/// A CAP or EXP file to look at.
+#[derive(Debug, Args)]
+pub struct CapFileArgs {
+    /// The file.
+    pub cap: PathBuf,
+    /// Folders with export files.
+    #[arg(long, value_name = "DIR")]
+    pub export_path: Vec<PathBuf>,
 }
 
 /// `jpkise trace`.

@@ -11,7 +11,8 @@ use jpkise_gpse::runtime::jcardsim::LaunchError;
 use jpkise_gpse::vpcd::VpcdError;
 use jpkise_jpki::personalize::PersonalizeError;
 use jpkise_jpki::{AdminError, ChannelError, ClientError};
-use jpkise_lab::chain::{ChainError, FileError};
+use jpkise_lab::chain::ChainError;
+use jpkise_lab::files::FileError;
 use jpkise_wire::StatusWord;
 
 use crate::error::CliError;

@@ -74,6 +74,8 @@ impl Text {
 
     /// With a string value.
     #[must_use]
+    // By value, so that numbers and AIDs need no borrow at every call.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.args.push((name, FluentValue::from(value.to_string())));
         self

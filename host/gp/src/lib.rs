@@ -6,7 +6,9 @@
 pub mod ara;
 pub mod channel;
 pub mod commands;
+pub mod decode;
 pub mod error;
+pub mod explain;
 pub mod identity;
 pub mod keys;
 pub mod random;

@@ -3,5 +3,6 @@
 
 pub mod chain;
 pub mod doctor;
+pub mod files;
 pub mod openssl;
 pub mod simulator;

@@ -3,8 +3,14 @@
 //!
 //! | module | |
 //! |---|---|
+//! | [`service`] | SEService, Reader, Session, Channel |
+//! | [`preset`] | what a JPKI app, or the relay of the issuing app, may send |
 //! | [`apk`] | certificates of an APK, and the hash a rule should name |
 //! | [`ace`] | the decision for one applet and one app, explained; the enforcer with its cache |
 
 pub mod ace;
 pub mod apk;
+pub mod preset;
+pub mod service;
+
+pub use service::{Channel, OmapiError, Reader, SeService, Session};

@@ -391,21 +391,20 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Base and entries of a method table: from the lowest to the highest token overridden or introduced here.
+    /// Base and entries of a method table: from the lowest token overridden or introduced here to the last one there
+    /// is; a runtime that finds a token at or above the base looks no further (JCVM 6.8.2).
     fn table(&self, class: usize, entries: &[VirtualEntry], package_visible: bool) -> (u8, Vec<u16>) {
         let here = |e: &VirtualEntry| e.own.is_some_and(|(owner, _)| owner == class);
         // The package table of a class below an imported one begins at 0 (JCVM 6.8.2).
         let imported = matches!(self.classes()[class].superclass, Some(TypeName::Imported(_)) | None);
         let first = entries.iter().position(here);
         let base = if package_visible && imported { Some(0) } else { first };
-        let Some((base, last)) = base.zip(entries.iter().rposition(here)) else {
-            return (small(if package_visible && imported { 0 } else { entries.len() }), Vec::new());
-        };
+        let base = base.unwrap_or(entries.len());
         let offset = |e: &VirtualEntry| match e.own {
             Some(method) => self.method_offset.get(&method).map_or(0, |(offset, _)| *offset),
             None => TABLE_ENTRY_INHERITED,
         };
-        (small(base), entries[base..=last].iter().map(offset).collect())
+        (small(base), entries[base..].iter().map(offset).collect())
     }
 
     fn method_component(&self) -> Result<(MethodComponent, ReferenceLocation), Diagnostic> {
@@ -601,7 +600,20 @@ impl<'a> Builder<'a> {
             fields.push(FieldDescriptor { token, access_flags: member_flags(field.access), field_ref, ty });
         }
         let mut methods = Vec::new();
-        for (at, slot) in class.methods.iter().enumerate() {
+        // Inherited methods are included for an interface, and not for a class (JCVM 6.13.1).
+        for (token, (_, descriptor)) in (0..).zip(&class.interface_table) {
+            methods.push(MethodDescriptor {
+                token,
+                access_flags: access::PUBLIC | access::METHOD_ABSTRACT,
+                method_offset: 0,
+                type_offset: types.offset(self.nibbles(descriptor)?),
+                bytecode_count: 0,
+                exception_handler_count: 0,
+                exception_handler_index: 0,
+            });
+        }
+        let declared = class.methods.iter().enumerate().filter(|_| !interface);
+        for (at, slot) in declared {
             if slot.role == Role::StaticInitializer {
                 continue;
             }

@@ -157,7 +157,13 @@ fn check_table(
     };
     let own = || described.methods.iter().filter(of_table);
     let index_of = |token: u8| usize::from(token & !PACKAGE_TOKEN);
-    let end = own().map(|m| index_of(m.token) + 1).max().unwrap_or(0).max(inherited);
+    let own_end = own().map(|m| index_of(m.token) + 1).max().unwrap_or(0);
+    let mut end = own_end.max(inherited);
+    // Of a superclass that has grown since, only the table itself tells how many methods it had.
+    let grown = world.is_later(superclass);
+    if grown && table.bit == 0 {
+        end = table.end().clamp(own_end, end);
+    }
     let lowest = own().map(|m| index_of(m.token)).min().unwrap_or(end);
     let package_base_fits = table.bit == 0 || !imported || table.base == 0;
     if table.end() != end || table.base > lowest || !package_base_fits || end > usize::from(PACKAGE_TOKEN) {
@@ -195,10 +201,10 @@ fn check_table(
             let message = format!("{} in {}", method.name, world.name(id));
             findings.add(Rule::ClassAbstract, ComponentTag::Class, entry_at, message);
         }
-        if declared.is_some() {
-            if let Some(overridden) = world.virtual_method(superclass, token) {
-                check_override(&method, &overridden, entry_at, findings);
-            }
+        let overridden = declared.and_then(|_| world.virtual_method(superclass, token));
+        // A method the superclass got since is not overridden, whatever token it has.
+        if let Some(overridden) = overridden.filter(|o| !grown || o.signature == method.signature) {
+            check_override(&method, &overridden, entry_at, findings);
         }
     }
 }

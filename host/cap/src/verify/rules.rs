@@ -181,6 +181,7 @@ rules! {
 
     StaticImage "static.image-size" "6.10" Error "The static field image consists of references, default values and other values";
     StaticArrays "static.array-init" "6.10" Error "Initial arrays hold whole elements of a primitive type and belong to array fields";
+    StaticLibrary "static.library" "6.10" Error "A package without applets has no initial arrays, which nobody would own";
     StaticLayout "static.layout" "6.10" Error "The static fields of Descriptor fill the image, references first, without overlap";
 
     LocationByte "location.byte" "6.11" Error "ReferenceLocation lists all one-byte constant pool indices of the code, and nothing else";

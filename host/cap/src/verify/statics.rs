@@ -21,6 +21,9 @@ pub(super) fn check(world: &mut World<'_>, findings: &mut Findings) {
         let message = format!("{} arrays, {} references", fields.array_inits.len(), fields.reference_count);
         fault(Rule::StaticArrays, 2, message);
     }
+    if world.cap.applet.is_none() && !fields.array_inits.is_empty() {
+        fault(Rule::StaticLibrary, 4, format!("{} arrays", fields.array_inits.len()));
+    }
     let mut at = 6;
     let mut arrays = Vec::new();
     for init in &fields.array_inits {

@@ -276,6 +276,15 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Whether a class of another package is known from an export file of a later version than was imported: its
+    /// methods may then be more than the package was built against.
+    pub(super) fn is_later(&self, id: ClassId) -> bool {
+        let Origin::Export(class) = self.get(id).origin else { return false };
+        let package = class.name.rsplit_once('/').map_or("", |(package, _)| package);
+        let wanted = self.cap.import.packages.iter().zip(&self.imports);
+        wanted.into_iter().any(|(wanted, found)| found.name == package && found.version > wanted.version)
+    }
+
     /// A class of another package by its name with slashes; unknown ones are subtypes of Object alone.
     pub(super) fn class_by_name(&mut self, name: &str) -> ClassId {
         self.intern(name, None)

@@ -282,7 +282,7 @@ interface Counter public
 class Long public implements Counter
   field high I protected
   field low S public
-  field table [I public static = 1,-1,70000
+  field table [I public static
   field total I public static
   field step I static = 5
   method <init> ()V public stack 3

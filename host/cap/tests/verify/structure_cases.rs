@@ -86,7 +86,7 @@ fn pool(cap: &mut Cap, wanted: impl Fn(&CpInfo) -> bool) -> &mut CpInfo {
     cap.constant_pool.entries.iter_mut().find(|e| wanted(e)).unwrap()
 }
 
-fn imported(class: &ClassRef) -> bool {
+fn imported(class: ClassRef) -> bool {
     matches!(class, ClassRef::External { .. })
 }
 
@@ -107,7 +107,7 @@ fn header_to_import() -> Vec<Case> {
         applet("header.flags", "an undefined flag", |c| c.header.flags |= 0x40),
         applet("header.applet-flag", "the flag is clear", |c| c.header.flags &= !FLAG_APPLET),
         applet("header.applet-flag", "the component is absent", |c| c.applet = None)
-            .and("export.class"),
+            .and("export.class").and("static.library"),
         applet("header.export-flag", "the flag is clear", |c| c.header.flags &= !FLAG_EXPORT),
         library("header.export-flag", "the component is absent", |c| c.export = None),
         directory("directory.size", "Method one byte shorter", |d| d.sizes[6] -= 1),
@@ -217,11 +217,11 @@ fn constant_pool() -> Vec<Case> {
             *class = ClassRef::Internal(1);
         }),
         applet("pool.class", "a class token no import has", |c| {
-            let CpInfo::Class { class: ClassRef::External { class, .. }, .. } = pool(c, |e| matches!(e, CpInfo::Class { class, .. } if imported(class))) else { panic!() };
+            let CpInfo::Class { class: ClassRef::External { class, .. }, .. } = pool(c, |e| matches!(e, CpInfo::Class { class, .. } if imported(*class))) else { panic!() };
             *class = 200;
         }),
         applet("pool.class", "a package token too high", |c| {
-            let CpInfo::Class { class: ClassRef::External { package, .. }, .. } = pool(c, |e| matches!(e, CpInfo::Class { class, .. } if imported(class))) else { panic!() };
+            let CpInfo::Class { class: ClassRef::External { package, .. }, .. } = pool(c, |e| matches!(e, CpInfo::Class { class, .. } if imported(*class))) else { panic!() };
             *package = 3;
         }),
         applet("pool.instance-field", "a token too high", |c| {
@@ -229,7 +229,7 @@ fn constant_pool() -> Vec<Case> {
             *token = 60;
         }),
         applet("pool.virtual-method", "a token no method of an import has", |c| {
-            let CpInfo::VirtualMethod { token, .. } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class, .. } if imported(class))) else { panic!() };
+            let CpInfo::VirtualMethod { token, .. } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class, .. } if imported(*class))) else { panic!() };
             *token = 99;
         }),
         applet("pool.virtual-method", "an interface", |c| {
@@ -274,7 +274,7 @@ fn constant_pool() -> Vec<Case> {
             *token = 77;
         }),
         applet("pool.type", "equals under the type of another method", |c| {
-            let CpInfo::VirtualMethod { token, .. } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class, .. } if imported(class))) else { panic!() };
+            let CpInfo::VirtualMethod { token, .. } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class, .. } if imported(*class))) else { panic!() };
             *token = 0;
         }),
         applet("pool.type", "the type of another entry", |c| {
@@ -370,6 +370,9 @@ fn rest() -> Vec<Case> {
         applet("static.array-init", "an array of references", |c| c.static_field.array_inits[0].element_type = 6),
         applet("static.array-init", "shorts for a byte array", |c| c.static_field.array_inits[0].element_type = 4),
         applet("static.array-init", "a boolean of 2", |c| c.static_field.array_inits[0].element_type = 2),
+        library("static.library", "a table in a library", |c| {
+            c.static_field.array_inits.push(ArrayInit { element_type: 5, values: vec![0; 8] });
+        }),
         applet("static.layout", "two fields in one place", |c| {
             let other = described(c, MAIN).fields[1].field_ref;
             described(c, MAIN).fields[2].field_ref = other;

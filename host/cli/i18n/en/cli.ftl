@@ -32,3 +32,6 @@ usage-conflict = { $argument } cannot be used here
 usage-suggested = perhaps: { $values }
 usage-valid = possible: { $values }
 usage-help = "--help" lists commands and options
+cap-built = { $path }: { $bytes } bytes to load, { $applets } applets
+cap-applet = applet { $class }: { $aid }
+cap-accepted = accepted, { $warnings } warnings

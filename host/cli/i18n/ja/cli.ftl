@@ -29,3 +29,6 @@ usage-conflict = { $argument } はここでは使えません
 usage-suggested = もしかして: { $values }
 usage-valid = 指定できるもの: { $values }
 usage-help = --help でコマンドとオプションを一覧できます
+cap-built = { $path }: 格納 { $bytes } バイト、アプレット { $applets } 個
+cap-applet = アプレット { $class }: { $aid }
+cap-accepted = 検証に合格しました（警告 { $warnings } 件）

@@ -6,12 +6,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use jpkise_card::{Card, Transport};
 use jpkise_jpki::edge::{Password, Pin, TokenProfile};
-use jpkise_lab::chain::{self, Event, Options, OutDir, Step, StepReport, Summary};
+use jpkise_lab::chain::{self, Event, Options, Step, StepReport, Summary};
+use jpkise_lab::files::OutDir;
 use jpkise_lab::simulator;
 use time::OffsetDateTime;
 
 use super::{LAB_PASSWORD, LAB_PIN};
-use crate::app::App;
+use crate::app::{talk_line, App};
 use crate::args::DemoArgs;
 use crate::connect::{to_reader, Traces};
 use crate::error::CliError;
@@ -54,8 +55,8 @@ fn on<T: Transport>(app: &App, card: &mut Card<T>, options: &Options, out: &Path
     let out = OutDir::create(out)?;
     let traces = Traces::watch(app, card, Some(&out.path().join("trace.jsonl")))?;
     let mut show = Show { app, bar: ProgressBar::hidden() };
-    show.line(&app.messages.get("demo-title"));
-    show.line(&app.messages.say(&Text::new("demo-card").with("name", card.name())));
+    talk_line(&app.messages.get("demo-title"));
+    talk_line(&app.messages.say(&Text::new("demo-card").with("name", card.name())));
     let result = chain::run(card, options, &out, &mut |event| show.event(event));
     show.bar.finish_and_clear();
     let closed = traces.close();
@@ -79,10 +80,6 @@ struct Show<'a> {
 }
 
 impl Show<'_> {
-    fn line(&self, text: &str) {
-        self.app.talk_line(text);
-    }
-
     fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Started(step) => self.started(*step),
@@ -98,7 +95,7 @@ impl Show<'_> {
                     .with("sw", &refused.status_word)
                     .with("tries", refused.tries_left.unwrap_or(0));
                 let line = format!("      {}", self.app.messages.say(&text));
-                self.bar.suspend(|| self.line(&line));
+                self.bar.suspend(|| talk_line(&line));
             }
         }
     }
@@ -109,7 +106,7 @@ impl Show<'_> {
             .with("number", format!("{number:2}"))
             .with("total", Step::ALL.len())
             .nested("step", Text::new(format!("step-{}", step.id())));
-        self.line(&self.app.messages.say(&text));
+        talk_line(&self.app.messages.say(&text));
         // Hidden by the crate itself where standard error is no terminal.
         self.bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("      {spinner} {elapsed} {msg}") {
@@ -122,11 +119,11 @@ impl Show<'_> {
         self.bar.finish_and_clear();
         for fact in &report.facts {
             let name = self.app.messages.get(&format!("fact-{}", fact.name));
-            self.line(&format!("      {name}: {}", fact.value));
+            talk_line(&format!("      {name}: {}", fact.value));
         }
         let text =
             Text::new("demo-step-done").with("ms", format!("{:.0}", report.ms)).with("apdus", report.apdus);
-        self.line(&format!("      {} {}", self.app.messages.get("ok"), self.app.messages.say(&text)));
+        talk_line(&format!("      {} {}", self.app.messages.get("ok"), self.app.messages.say(&text)));
     }
 
     fn table(&self, summary: &Summary) -> Result<(), CliError> {

@@ -1,5 +1,6 @@
 //! One file per noun.
 
+mod cap;
 mod demo;
 mod doctor;
 mod readers;
@@ -24,6 +25,7 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Sim(arguments) => sim::run(app, &arguments),
         Command::Readers => readers::run(app),
         Command::Doctor => doctor::run(app),
+        Command::Cap { verb } => cap::run(app, &verb),
         Command::Trace { verb: TraceVerb::Show { file } } => trace::show(app, &file),
     }
 }

@@ -63,11 +63,7 @@ fn serve(app: &App, card: &mut Card<GpSe>, arguments: &SimArgs, stop: &AtomicBoo
     let mut apdus = 0;
     vpcd::serve(&options, card.transport_mut(), stop, &mut |event| match event {
         Event::Connected => app.talk(&Text::new("sim-waiting").with("address", &arguments.vpcd)),
-        Event::Disconnected => {
-            if !stop.load(Ordering::Relaxed) {
-                app.talk(&Text::new("sim-reader-gone"));
-            }
-        }
+        Event::Disconnected if !stop.load(Ordering::Relaxed) => app.talk(&Text::new("sim-reader-gone")),
         Event::Exchange { .. } => apdus += 1,
         _ => {}
     })?;

@@ -15,8 +15,8 @@ use jpkise_jpki::{verify, CertificateError, ClientError};
 use jpkise_wire::scp03::KeyError;
 use jpkise_wire::{Aid, StatusWord};
 
-use super::files::FileError;
 use super::must_fail::Case;
+use crate::files::FileError;
 
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]

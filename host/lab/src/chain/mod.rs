@@ -12,7 +12,6 @@
 //! [`run`] does all of it and leaves files; [`provision`] stops after personalisation.
 
 mod error;
-mod files;
 mod must_fail;
 mod report;
 mod sei_tsm;
@@ -26,8 +25,9 @@ use jpkise_gp::keys::SoftwareKeys;
 use jpkise_jpki::edge::{Password, Pin, TokenProfile};
 use time::OffsetDateTime;
 
+use crate::files::OutDir;
+
 pub use error::ChainError;
-pub use files::{FileError, OutDir};
 pub use must_fail::{Case, Refused};
 pub use report::{Fact, StepReport, Summary};
 

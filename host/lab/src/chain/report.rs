@@ -15,6 +15,8 @@ pub struct Fact {
 
 impl Fact {
     /// A fact.
+    // By value, so that numbers and AIDs need no borrow at every call.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn new(name: &'static str, value: impl ToString) -> Self {
         Self { name, value: value.to_string() }
     }

@@ -11,7 +11,8 @@ use rand::rngs::OsRng;
 use rand::Rng;
 
 use super::error::ChainError;
-use super::{sei_tsm, Event, Fact, Options, OutDir, Run, Step};
+use super::{sei_tsm, Event, Fact, Options, Run, Step};
+use crate::files::OutDir;
 
 /// What came of a personalisation.
 pub(super) struct Issued {

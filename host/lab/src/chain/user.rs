@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::error::{ChainError, FailedCheck};
 use super::sp_tsm::Issued;
-use super::{Fact, Options, OutDir, Run, Step};
+use super::{Fact, Options, Run, Step};
+use crate::files::OutDir;
 use crate::openssl::{self, Opinion};
 
 /// Both keys, in the order in which the chain uses them.

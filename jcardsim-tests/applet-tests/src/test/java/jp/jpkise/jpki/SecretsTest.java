@@ -2,6 +2,7 @@ package jp.jpkise.jpki;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -336,6 +337,8 @@ class SecretsTest {
     void secrets_do_not_stay_in_memory() throws Exception {
         TestCard card = certifiedWithTemporaryPin();
         Ram ram = (Ram) Inside.field(card, "ram");
+        String buffer = Hex.of(card.runtime.getCurrentAPDU().getBuffer());
+        assertFalse(buffer.contains(Hex.of(TEMPORARY_PIN)), "the deciphered block");
         card.change(TestCard.AUTH, TEMPORARY_PIN, TestCard.PIN).ok();
         assertArrayEquals(new byte[256], ram.scratch);
         assertArrayEquals(new byte[34], ram.temporary);

@@ -256,26 +256,6 @@ class StoreDataTest {
     }
 
     @Test
-    void a_certificate_whose_tbs_is_nothing_at_the_very_end_of_the_file_is_6a80() {
-        TestCard card = TestCard.installed().bring(TestCard.AUTH, JpkiKey.KEYED);
-        for (int tail = 0; tail < 4; tail++) {
-            byte[] certificate = new byte[2048];
-            System.arraycopy(Hex.bytes("308207FC"), 0, certificate, 0, 4);
-            System.arraycopy(Hex.bytes("308207F8"), 0, certificate, 4, 4);
-            Arrays.fill(certificate, 8, 2048, (byte) 0x05);
-            for (int i = 8; i + 1 < 2048 - tail; i += 2) {
-                certificate[i + 1] = 0;
-            }
-            card.storeData(TestCard.dgi(0x000A, certificate)).sw(0x6A80);
-        }
-        byte[] empty = new byte[2048];
-        System.arraycopy(Hex.bytes("308207FC"), 0, empty, 0, 4);
-        System.arraycopy(Hex.bytes("0482 07F6".replace(" ", "")), 0, empty, 4, 4);
-        empty[2046] = 0x30;
-        card.storeData(TestCard.dgi(0x000A, empty)).sw(0x6A80);
-    }
-
-    @Test
     void no_flipped_byte_makes_a_certificate_crash_the_applet() throws Exception {
         TestCard card = TestCard.installed().bring(TestCard.AUTH, JpkiKey.KEYED);
         JpkiKey key = Inside.key(card, TestCard.AUTH);

@@ -1,0 +1,161 @@
+//! The demo in one process, and what a user's mistakes end in. openssl judges the files.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{children, finish, jpkise, ok, require, run, text};
+
+const FILES: [&str; 12] = [
+    "sign-cert.der",
+    "sign-ca.der",
+    "auth-cert.der",
+    "auth-ca.der",
+    "sign.csr",
+    "auth.csr",
+    "message.bin",
+    "sign.sig",
+    "auth.sig",
+    "message.p7s",
+    "trace.jsonl",
+    "summary.json",
+];
+
+fn openssl(arguments: &[&str], directory: &Path) -> String {
+    ok(Command::new("openssl").args(arguments).current_dir(directory))
+}
+
+#[test]
+fn the_demo_leaves_files_that_openssl_accepts() {
+    let Some(()) = require(&[("openssl", "version")]) else { return };
+    let out = tempfile::tempdir().unwrap();
+    let directory = out.path();
+    let printed = ok(&mut jpkise(&["demo", "--out", directory.to_str().unwrap()]));
+    assert!(printed.contains("APDU"), "{printed}");
+    for file in FILES {
+        assert!(fs::metadata(directory.join(file)).is_ok_and(|m| m.len() > 0), "{file} is missing or empty");
+    }
+    for key in ["sign", "auth"] {
+        let request = format!("{key}.csr");
+        openssl(&["req", "-inform", "DER", "-in", &request, "-verify", "-noout"], directory);
+        let requested = openssl(&["req", "-inform", "DER", "-in", &request, "-noout", "-pubkey"], directory);
+        let certificate = format!("{key}-cert.der");
+        let issued =
+            openssl(&["x509", "-inform", "DER", "-in", &certificate, "-noout", "-pubkey"], directory);
+        let block = |t: &str| t[t.find("-----BEGIN").unwrap()..t.find("-----END").unwrap()].to_owned();
+        assert_eq!(block(&requested), block(&issued), "{key}: request and certificate have different keys");
+
+        let ca = format!("{key}-ca.der");
+        let ca_pem = format!("{key}-ca.pem");
+        openssl(&["x509", "-inform", "DER", "-in", &ca, "-out", &ca_pem], directory);
+        let cert_pem = format!("{key}-cert.pem");
+        openssl(&["x509", "-inform", "DER", "-in", &certificate, "-out", &cert_pem], directory);
+        openssl(&["verify", "-CAfile", &ca_pem, &cert_pem], directory);
+        let key_pem = format!("{key}-key.pem");
+        fs::write(directory.join(&key_pem), &issued[issued.find("-----BEGIN").unwrap()..]).unwrap();
+        let signature = format!("{key}.sig");
+        openssl(
+            &["dgst", "-sha256", "-verify", &key_pem, "-signature", &signature, "message.bin"],
+            directory,
+        );
+    }
+    let cms =
+        ["cms", "-verify", "-binary", "-inform", "DER", "-in", "message.p7s", "-content", "message.bin"];
+    openssl(
+        &[&cms[..], &["-CAfile", "sign-ca.pem", "-purpose", "any", "-out", "/dev/null"]].concat(),
+        directory,
+    );
+}
+
+#[test]
+fn the_trace_and_the_summary_hold_no_secret() {
+    let out = tempfile::tempdir().unwrap();
+    ok(&mut jpkise(&["demo", "--out", out.path().to_str().unwrap()]));
+    for file in ["trace.jsonl", "summary.json"] {
+        let content = fs::read_to_string(out.path().join(file)).unwrap().to_lowercase();
+        for (name, secret) in [
+            ("PIN", "31323334"),
+            ("password", "414243313233"),
+            ("test key", "404142434445464748494a4b4c4d4e4f"),
+        ] {
+            assert!(!content.contains(secret), "{file} holds the {name}");
+        }
+    }
+    let trace = fs::read_to_string(out.path().join("trace.jsonl")).unwrap();
+    assert!(trace.contains(r#"{"secret":"#), "no secret was ever named");
+    let shown = ok(&mut jpkise(&["trace", "show", out.path().join("trace.jsonl").to_str().unwrap()]));
+    assert!(shown.contains("EXTERNAL AUTHENTICATE"), "{shown}");
+}
+
+#[test]
+fn every_run_makes_new_keys() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for out in [&one, &two] {
+        ok(&mut jpkise(&["demo", "--out", out.path().to_str().unwrap()]));
+    }
+    for file in ["sign.csr", "auth.csr"] {
+        assert_ne!(
+            fs::read(one.path().join(file)).unwrap(),
+            fs::read(two.path().join(file)).unwrap(),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn both_languages_and_json_tell_the_same_story() {
+    let out = tempfile::tempdir().unwrap();
+    let directory = out.path().to_str().unwrap();
+    let japanese = ok(&mut jpkise(&["demo", "--out", directory, "--lang", "ja"]));
+    assert!(japanese.contains("署名"), "{japanese}");
+    let output = run(&mut jpkise(&["demo", "--out", directory, "--json"]));
+    assert!(output.status.success(), "{}", text(&output));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        summary,
+        serde_json::from_slice::<serde_json::Value>(&fs::read(out.path().join("summary.json")).unwrap())
+            .unwrap()
+    );
+}
+
+#[test]
+fn mistakes_end_in_the_exit_status_of_the_manual() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("a-file");
+    fs::write(&file, b"x").unwrap();
+    for (arguments, exit, says) in [
+        (vec!["dmeo"], 2, "demo"),
+        (vec!["demo", "--token", "plastic"], 2, "phone"),
+        (vec!["trace", "show", "/nonexistent/trace"], 2, "/nonexistent/trace"),
+        (vec!["trace", "show", file.to_str().unwrap()], 2, "1"),
+        (vec!["demo", "--out", file.to_str().unwrap()], 1, "a-file"),
+        (vec!["sim", "--vpcd", "localhost:1"], 3, "localhost:1"),
+        (vec!["sim", "--vpcd", "nonsense"], 2, "nonsense"),
+    ] {
+        for language in ["en", "ja"] {
+            let output = run(jpkise(&arguments).args(["--lang", language]));
+            assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {}", text(&output));
+            assert!(text(&output).contains(says), "{arguments:?}: {}", text(&output));
+        }
+    }
+}
+
+#[test]
+fn the_card_s_process_dying_ends_in_exit_3() {
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["demo", "--out", out.path().to_str().unwrap()];
+    let child = jpkise(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let parent = child.id();
+    let victim = loop {
+        if let Some(pid) = children(parent).first() {
+            break *pid;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    std::thread::sleep(Duration::from_millis(500));
+    let _ = Command::new("kill").args(["-KILL", &victim.to_string()]).status();
+    let output = finish(child, "demo without its card", Duration::from_secs(20));
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    ok(&mut jpkise(&arguments));
+}

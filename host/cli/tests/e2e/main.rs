@@ -1,0 +1,8 @@
+//! End to end: the binary as a user runs it, in one process and through pcscd, judged by programs we did not write.
+
+// Tests panic; that is how they fail. The lint's exemption does not reach helpers outside #[test] functions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod in_process;
+mod pcsc;
+mod support;
