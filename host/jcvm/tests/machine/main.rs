@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 /// The assembler and the samples of the CAP crate's own tests.
-#[path = "../../../cap/tests/verify/asm.rs"]
+#[path = "../../../cap/tests/verify/asm/mod.rs"]
 #[allow(dead_code, clippy::all, clippy::pedantic)]
 mod asm;
 mod cases;
