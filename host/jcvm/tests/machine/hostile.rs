@@ -2,19 +2,10 @@
 //!
 //! Seeded and bounded; `JPKISE_FUZZ_ROUNDS` makes it longer.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-#[path = "../../cap/tests/verify/asm/mod.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod asm;
-mod common;
-#[path = "../../cap/tests/verify/samples.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod samples;
-
 use std::sync::Arc;
 
-use common::{aid, jpki_cap, OpenChannel};
+use super::common::{self, aid, jpki_cap, OpenChannel};
+use super::{asm, samples};
 use jpkise_cap::{Aid, LoadOptions};
 use jpkise_jcvm::store::Store;
 use jpkise_jcvm::{Card, CardError, InstallRequest, Process, Profile, Random, RustCrypto};

@@ -1,16 +1,10 @@
-//! Every instruction: normal, boundary and exception cases, written in the assembler of the CAP crate's tests.
-
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-#[path = "../../cap/tests/verify/asm/mod.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod asm;
-mod common;
+//! Cases as readable data: small methods in the assembler of the CAP crate's tests, and what comes out.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use common::{aid, card, Session};
+use super::asm;
+use super::common::{aid, card, Session};
 use jpkise_cap::opcodes::OPCODES;
 use jpkise_jcvm::{CardError, NoServices, Process, Tracer};
 
@@ -261,7 +255,25 @@ fn run(result: &str, body: &str, tracer: &Tracer) -> String {
 }
 
 /// `S:` or `I:`, the instructions, `=>`, and what comes out.
-const CASES: &str = include_str!("data/opcodes.txt");
+const OPCODES_CASES: &str = include_str!("../data/opcodes.txt");
+const TRANSACTIONS: &str = include_str!("../data/transactions.txt");
+const FRAMEWORK: &str = include_str!("../data/framework.txt");
+
+/// Runs all cases of a text; how many there were.
+fn run_all(cases: &str, tracer: &Tracer) {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for line in cases.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        let (code, expected) = line.split_once("=>").unwrap_or_else(|| panic!("{line}"));
+        let (result, body) = code.split_once(':').unwrap();
+        let outcome = run(result.trim(), body, tracer);
+        count += 1;
+        if outcome != expected.trim() {
+            wrong.push(format!("{line}: {outcome}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
 
 #[test]
 fn every_instruction_does_what_the_specification_says() {
@@ -270,20 +282,19 @@ fn every_instruction_does_what_the_specification_says() {
     let tracer = Tracer::new(move |step| {
         inside.lock().unwrap().insert(step.opcode);
     });
-    let mut wrong = Vec::new();
-    let mut cases = 0;
-    for line in CASES.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
-        let (code, expected) = line.split_once("=>").unwrap_or_else(|| panic!("{line}"));
-        let (result, body) = code.split_once(':').unwrap();
-        let outcome = run(result.trim(), body, &tracer);
-        cases += 1;
-        if outcome != expected.trim() {
-            wrong.push(format!("{line}: {outcome}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{} of {cases}:\n{}", wrong.len(), wrong.join("\n"));
+    run_all(OPCODES_CASES, &tracer);
     let seen = seen.lock().unwrap();
     let missing: Vec<&str> =
         OPCODES.iter().filter(|o| !seen.contains(&(o.opcode as u8))).map(|o| o.mnemonic).collect();
     assert!(missing.is_empty(), "never executed: {missing:?}");
+}
+
+#[test]
+fn transactions_keep_and_take_back_what_they_must() {
+    run_all(TRANSACTIONS, &Tracer::new(|_| {}));
+}
+
+#[test]
+fn the_framework_classes_do_what_the_api_says() {
+    run_all(FRAMEWORK, &Tracer::new(|_| {}));
 }
