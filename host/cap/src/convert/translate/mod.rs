@@ -86,9 +86,9 @@ pub(super) fn resolve_all(package: &Package<'_>, int: bool) -> Result<Operands, 
                             *e.rule == ConvertRule::Synchronized
                                 && (&e.class, &e.member) == (&error.class, &error.member)
                         };
-                        if !errors.contains(&error)
-                            && !(*error.rule == ConvertRule::Synchronized && errors.iter().any(again))
-                        {
+                        let known = errors.contains(&error)
+                            || (*error.rule == ConvertRule::Synchronized && errors.iter().any(again));
+                        if !known {
                             errors.push(error);
                         }
                         operands.push(Operand::None);
