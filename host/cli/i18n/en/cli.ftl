@@ -24,6 +24,7 @@ sim-stopped = Stopped after { $apdus ->
   }.
 
 usage-invalid-value = { $argument } does not take the value "{ $value }"
+usage-missing-value = { $argument } needs a value
 usage-unknown-argument = unknown argument { $argument }
 usage-unknown-command = unknown command { $argument }
 usage-missing-argument = missing: { $argument }

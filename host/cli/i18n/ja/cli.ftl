@@ -21,6 +21,7 @@ sim-reader-gone = 仮想リーダーとの接続が切れました。再接続�
 sim-stopped = 終了しました（APDU { $apdus } 件）。
 
 usage-invalid-value = { $argument } に「{ $value }」は指定できません
+usage-missing-value = { $argument } の値がありません
 usage-unknown-argument = 不明な引数です: { $argument }
 usage-unknown-command = 不明なコマンドです: { $argument }
 usage-missing-argument = 引数が足りません: { $argument }

@@ -159,3 +159,38 @@ fn the_card_s_process_dying_ends_in_exit_3() {
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     ok(&mut jpkise(&arguments));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_name_may_be_any_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let out = tempfile::tempdir().unwrap();
+    let named = out.path().join(std::ffi::OsStr::from_bytes(b"folder-\xFF\xFE"));
+    ok(jpkise(&["demo"]).arg("--out").arg(&named));
+    assert!(named.join("summary.json").exists());
+}
+
+#[test]
+fn json_is_one_object_whatever_comes_of_the_run() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("a-file");
+    fs::write(&file, b"x").unwrap();
+    for (arguments, exit) in [
+        (vec!["doctor"], 3),
+        (vec!["readers"], 3),
+        (vec!["demo", "--out", file.to_str().unwrap()], 1),
+        (vec!["trace", "show", file.to_str().unwrap()], 2),
+        (vec!["demo", "--token", "plastic"], 2),
+        (vec!["demo", "--out"], 2),
+        (vec!["dmeo"], 2),
+    ] {
+        for language in ["en", "ja"] {
+            let service = "/nonexistent/pcscd.comm";
+            let all = [&["--json", "--lang", language], &arguments[..]].concat();
+            let output = run(jpkise(&all).env("PCSCLITE_CSOCK_NAME", service));
+            assert_eq!(output.status.code(), Some(exit), "{all:?}: {}", text(&output));
+            let object: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);
+            assert!(object.is_ok_and(|o| o.is_object()), "{all:?}: {}", text(&output));
+        }
+    }
+}
