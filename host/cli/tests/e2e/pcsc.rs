@@ -154,10 +154,30 @@ fn doctor_names_the_service_that_is_not_running_and_is_content_with_a_personalis
     assert!(text(&stopped).contains("pcscd"), "{}", text(&stopped));
     let empty = run(&mut jpkise(&["doctor"]));
     assert_eq!(empty.status.code(), Some(3), "no card: {}", text(&empty));
-    assert!(text(&empty).contains("NG"), "{}", text(&empty));
+    // vpcd brings two readers: it is the card that is missing, not a reader.
+    assert!(text(&empty).contains("OK   reader"), "{}", text(&empty));
+    assert!(text(&empty).contains("NG   card"), "{}", text(&empty));
+    let nobody = run(&mut jpkise(&["doctor", "--reader", "no such reader"]));
+    assert!(text(&nobody).contains("NG   reader: no such reader"), "{}", text(&nobody));
+    assert!(text(&nobody).contains("--reader"), "{}", text(&nobody));
+
     let _sim = Sim::start(&reader, &["--personalized"]);
-    let content = ok(&mut jpkise(&["doctor"]));
+    let traces = tempfile::tempdir().unwrap();
+    let trace = traces.path().join("doctor.jsonl");
+    let content = ok(&mut jpkise(&["doctor", "-v", "--trace", trace.to_str().unwrap()]));
     assert!(!content.contains("NG"), "{content}");
+    assert!(content.contains("VERIFY"), "-v shows the exchanged APDUs: {content}");
+    let recorded = fs::read_to_string(&trace).unwrap();
+    assert!(recorded.contains("VERIFY") && recorded.contains("63C3"), "{recorded}");
+    let japanese = ok(&mut jpkise(&["doctor", "--lang", "ja"]));
+    assert!(japanese.contains("PIN 残り 3 回"), "{japanese}");
+
+    for _ in 0..3 {
+        run(Command::new("pkcs15-tool").args(["--verify-pin", "--auth-id", "01", "--pin", "9999"]));
+    }
+    let blocked = run(&mut jpkise(&["doctor"]));
+    assert_eq!(blocked.status.code(), Some(5), "{}", text(&blocked));
+    assert!(text(&blocked).contains("blocked"), "{}", text(&blocked));
 }
 
 #[test]
