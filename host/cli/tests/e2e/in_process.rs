@@ -194,3 +194,41 @@ fn json_is_one_object_whatever_comes_of_the_run() {
         }
     }
 }
+
+#[test]
+fn an_error_says_what_is_missing_and_what_to_do() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("files");
+    let demo = ["demo", "--out", folder.to_str().unwrap()];
+    let without_java = |command: &mut Command| {
+        command.env("PATH", out.path()).env_remove("JAVA_HOME");
+    };
+    let bad_trace = |command: &mut Command| {
+        command.arg("--trace").arg(out.path());
+    };
+    let no_service = |command: &mut Command| {
+        command.args(["--reader", "0", "--lab"]).env("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm");
+    };
+    let no_runtime = |command: &mut Command| {
+        command.env("JPKISE_JCARDSIM", "/nonexistent/runtime.jar");
+    };
+    let cases: [(&str, &dyn Fn(&mut Command), i32, &[&str]); 4] = [
+        ("no Java", &without_java, 3, &["java", "JAVA_HOME"]),
+        ("the trace cannot be written", &bad_trace, 1, &["--trace"]),
+        ("no service", &no_service, 3, &["pcscd"]),
+        ("the runtime is not where it was said to be", &no_runtime, 3, &["/nonexistent/runtime.jar", "mvn"]),
+    ];
+    for (name, prepare, exit, says) in cases {
+        for language in ["en", "ja"] {
+            let mut command = jpkise(&[&demo[..], &["--lang", language]].concat());
+            prepare(&mut command);
+            let output = run(&mut command);
+            assert_eq!(output.status.code(), Some(exit), "{name}: {}", text(&output));
+            let printed = text(&output);
+            assert!(says.iter().all(|word| printed.contains(word)), "{name}: {printed}");
+            let last: Vec<&str> = printed.lines().rev().take(3).map(str::trim).collect();
+            let lines: std::collections::BTreeSet<&str> = last.iter().copied().collect();
+            assert_eq!(lines.len(), last.len(), "{name}: said twice: {printed}");
+        }
+    }
+}
