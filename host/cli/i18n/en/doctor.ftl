@@ -1,5 +1,4 @@
 # doctor: one line a check, and the next step.
-doctor-title = jpkise doctor
 doctor-service = PC/SC service
 doctor-permission = permission to use it
 doctor-driver = virtual reader driver (vpcd)

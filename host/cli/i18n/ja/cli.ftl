@@ -2,10 +2,8 @@ error-prefix = エラー:
 yes-no = [y/N]
 ok = OK
 ng = NG
-skipped = 省略
 
 reader-line = { $index }  { $name }  { $card }
-readers-none = リーダーがありません
 card-none = カードなし
 card-present = カードあり、ATR { $atr }
 card-mute = 応答しないカード
@@ -13,10 +11,9 @@ card-mute = 応答しないカード
 sim-start = 模擬 GP-SE を起動します（{ $runtime }）。
 sim-personalizing = JPKI アプレットを格納し、パーソナライズしています …
 sim-personalized = { $ms } ミリ秒でパーソナライズしました。PIN { $pin }、パスワード { $password }（トークンラベル { $label }）。
+sim-offering = { $address } の仮想リーダーにカードを挿入しています …
 sim-waiting = { $address } の仮想リーダーにカードを挿入しました。Ctrl-C で終了します。
-sim-power-on = 電源オン
-sim-power-off = 電源オフ
-sim-reset = リセット
+sim-ignored = { $address } の仮想リーダーには別のカードが入っています。空くまで待ちます。二つ目のリーダーは次のポートで待ち受けています（--vpcd で指定）。
 sim-reader-gone = 仮想リーダーとの接続が切れました。再接続します …
 sim-stopped = 終了しました（APDU { $apdus } 件）。
 

@@ -1,5 +1,4 @@
 # doctor: one line a check, and the next step.
-doctor-title = jpkise doctor（点検）
 doctor-service = PC/SC サービス
 doctor-permission = 使用権限
 doctor-driver = 仮想リーダーのドライバー（vpcd）

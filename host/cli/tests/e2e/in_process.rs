@@ -212,7 +212,8 @@ fn an_error_says_what_is_missing_and_what_to_do() {
     let no_runtime = |command: &mut Command| {
         command.env("JPKISE_JCARDSIM", "/nonexistent/runtime.jar");
     };
-    let cases: [(&str, &dyn Fn(&mut Command), i32, &[&str]); 4] = [
+    type Prepare<'a> = &'a dyn Fn(&mut Command);
+    let cases: [(&str, Prepare, i32, &[&str]); 4] = [
         ("no Java", &without_java, 3, &["java", "JAVA_HOME"]),
         ("the trace cannot be written", &bad_trace, 1, &["--trace"]),
         ("no service", &no_service, 3, &["pcscd"]),
@@ -230,5 +231,27 @@ fn an_error_says_what_is_missing_and_what_to_do() {
             let lines: std::collections::BTreeSet<&str> = last.iter().copied().collect();
             assert_eq!(lines.len(), last.len(), "{name}: said twice: {printed}");
         }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_while_the_simulator_starts_is_an_orderly_end() {
+    use std::os::unix::process::CommandExt;
+    for after in [20, 200, 600] {
+        // A terminal sends Ctrl-C to the whole group: to the process that runs the applets too.
+        let child = jpkise(&["sim", "--personalized", "--vpcd", "localhost:1"])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let group = format!("-{}", child.id());
+        // Before the handler is in place Ctrl-C is the system's own, which is as orderly.
+        std::thread::sleep(Duration::from_millis(after));
+        let _ = Command::new("kill").args(["-INT", "--", &group]).status();
+        let output = finish(child, "interrupted sim", Duration::from_secs(20));
+        let signalled = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        assert!(output.status.success() || signalled == Some(2), "{after} ms: {}", text(&output));
     }
 }

@@ -193,3 +193,20 @@ fn killing_the_simulator_leaves_no_child_behind() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn the_simulator_s_trace_shows_what_programs_send_and_no_secret() {
+    let Some(reader) = Reader::take() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("sim.jsonl");
+    let sim = Sim::start(&reader, &["--personalized", "--trace", trace.to_str().unwrap()]);
+    let before = fs::read_to_string(&trace).unwrap().lines().count();
+    ok(Command::new("pkcs15-tool").args(["--verify-pin", "--auth-id", "01", "--pin", PIN]));
+    assert!(sim.interrupt().success());
+    let recorded = fs::read_to_string(&trace).unwrap();
+    let served: Vec<&str> = recorded.lines().skip(before).collect();
+    let verify = r#""name":"VERIFY","header":"00200080","command":{"secret":"reference-data"}"#;
+    assert!(served.iter().any(|line| line.contains(verify)), "{served:#?}");
+    assert!(!recorded.contains("31323334"), "the PIN is in the trace");
+    ok(&mut jpkise(&["trace", "show", trace.to_str().unwrap()]));
+}
