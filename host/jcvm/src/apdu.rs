@@ -22,6 +22,7 @@ pub(crate) enum Stage {
 }
 
 /// One command and its answer so far.
+#[allow(clippy::struct_excessive_bools)] // four independent facts about a command
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ApduState {
     /// Whether an applet's process method is running.

@@ -7,7 +7,8 @@ use jpkise_cap::{Aid, Cap, CapError, PackageVersion};
 
 use crate::apdu::ApduState;
 use crate::api::applet as tokens;
-use crate::class::{Package, FIRST_BUILT_IN};
+use crate::bits::{Bits, UnsignedBits};
+use crate::class::{ClassId, Package, FIRST_BUILT_IN};
 use crate::crypto::{CryptoProvider, Random, RustCrypto};
 use crate::heap::{
     kind, AllocError, Clear, Header, Object, Owner, Ref, OWNER_PACKAGE, OWNER_SYSTEM, SYSTEM_CONTEXT,
@@ -17,6 +18,7 @@ use crate::profile::Profile;
 use crate::services::PlatformServices;
 use crate::state::{AppletRecord, Installing, OpenError, State, CHANNELS};
 use crate::store::{NamedRegions, SnapshotError, Store, StoreError};
+use crate::trace::Tracer;
 use crate::vm::{Cell, Exception, Fault, Outcome, Trap, Value, Vm};
 
 /// Status words the runtime itself gives (ISO7816 of the API).
@@ -182,6 +184,11 @@ impl Card {
     /// Writes the persistent memory to a file; loading it is powering up.
     pub fn save_snapshot(&self, path: &Path) -> Result<(), SnapshotError> {
         self.state.heap.store.save(path)
+    }
+
+    /// Shows every instruction to this from now on.
+    pub fn set_tracer(&mut self, tracer: Option<Tracer>) {
+        self.state.tracer = tracer;
     }
 
     /// The memory: regions, write count, power cut.
@@ -354,7 +361,7 @@ impl Card {
         let array = self.state.system.install_data;
         self.fill(array, &data)?;
         let target = crate::class::Target::Code { package: context, method: *method };
-        let arguments = [Cell::reference(array), Cell::short(0), Cell::short(len.cast_signed().into())];
+        let arguments = [Cell::reference(array), Cell::short(0), Cell::short(len.signed().into())];
         let result = self.run(services, |vm| vm.call(target, &arguments, context, slot));
         let installed = self.state.installing.take().and_then(|i| i.registered);
         self.state.active = None;
@@ -432,7 +439,7 @@ impl Card {
         match trap {
             Trap::Power => CardError::PowerLost,
             Trap::Fault(fault) => CardError::Fault(fault),
-            Trap::Raise(Exception::Iso, reason) => CardError::Refused(reason.cast_unsigned()),
+            Trap::Raise(Exception::Iso, reason) => CardError::Refused(reason.unsigned()),
             Trap::Raise(..) => CardError::Refused(sw::UNKNOWN),
             Trap::Throw(at) => CardError::Refused(self.status_of(at)),
         }
@@ -443,8 +450,7 @@ impl Card {
         let iso = self.state.builtins.class_id(Exception::Iso.class());
         let object = self.state.heap.object(exception);
         let reason = object.zip(iso).and_then(|(object, iso)| {
-            let id = crate::class::ClassId { package: object.header.package, index: object.header.aux };
-            self.state.class(id).filter(|c| c.is(iso))?;
+            self.state.class(ClassId::of(&object)).filter(|c| c.is(iso))?;
             Some(self.state.heap.cell(&object, 0))
         });
         reason.unwrap_or(sw::UNKNOWN)
@@ -646,7 +652,7 @@ impl Card {
         self.fill(buffer, store_data)?;
         let result = self.run(services, |vm| {
             let Some((object, interface)) = personalization(vm, &applet)? else {
-                return crate::vm::raise(Exception::Iso, sw::CONDITIONS.cast_signed());
+                return crate::vm::raise(Exception::Iso, sw::CONDITIONS.signed());
             };
             let target = vm.interface_target(&object, interface.id, 0)?;
             let data = [Cell::reference(buffer), Cell::short(0), Cell::short(len)];
@@ -762,6 +768,7 @@ impl Card {
         self.unloaded.clear();
         if self.state.heap.store.power_lost() {
             let state = &self.state;
+            let tracer = state.tracer.clone();
             let new = State::open(
                 (*state.profile).clone(),
                 state.heap.store.clone(),
@@ -769,7 +776,7 @@ impl Card {
                 state.crypto.clone(),
                 state.random.clone(),
             )?;
-            self.state = new;
+            self.state = State { tracer, ..new };
             return Ok(());
         }
         if self.state.heap.store.in_transaction() {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jpkise_cap::{Aid, PackageVersion};
 
+use crate::heap::Object;
 use crate::vm::NativeFn;
 
 /// Slot of the first built-in package; loaded packages have 1 to 127, 0 is the runtime itself.
@@ -16,6 +17,14 @@ pub(crate) const FIRST_HIDDEN: u16 = 256;
 pub(crate) struct ClassId {
     pub(crate) package: u8,
     pub(crate) index: u16,
+}
+
+impl ClassId {
+    /// The class of an instance, or of an array's elements.
+    #[inline]
+    pub(crate) fn of(object: &Object) -> Self {
+        Self { package: object.header.package, index: object.header.aux }
+    }
 }
 
 /// What an invocation runs.
@@ -121,7 +130,7 @@ pub(crate) enum Constant {
 pub(crate) struct Handler {
     pub(crate) start: u16,
     pub(crate) end: u32,
-    pub(crate) handler: u16,
+    pub(crate) target: u16,
     /// `None` catches everything.
     pub(crate) catches: Option<ClassId>,
 }

@@ -5,6 +5,7 @@
 
 mod apdu;
 mod api;
+mod bits;
 mod card;
 mod class;
 mod crypto;
@@ -14,6 +15,7 @@ mod profile;
 mod services;
 mod state;
 pub mod store;
+mod trace;
 mod vm;
 
 pub use card::{Card, CardError, FreeMemory, InstallRequest, LoadSnapshotError, PackageSummary, Process};
@@ -23,4 +25,5 @@ pub use link::{LinkError, LinkRule};
 pub use profile::{Profile, Protocol};
 pub use services::{Caller, NoServices, PlatformServices};
 pub use state::OpenError;
+pub use trace::{Step, Tracer};
 pub use vm::{Fault, FaultKind};

@@ -122,6 +122,7 @@ pub(crate) struct State {
     pub(crate) crypto: Arc<dyn CryptoProvider>,
     pub(crate) random: Random,
     pub(crate) deletion_requested: bool,
+    pub(crate) tracer: Option<crate::trace::Tracer>,
     /// The stack of the last command, to be used again.
     pub(crate) scratch: Vec<Cell>,
 }
@@ -147,6 +148,7 @@ impl Clone for State {
             crypto: self.crypto.clone(),
             random: self.random.clone(),
             deletion_requested: self.deletion_requested,
+            tracer: self.tracer.clone(),
             scratch: Vec::new(),
         }
     }
@@ -202,6 +204,7 @@ impl State {
             crypto,
             random,
             deletion_requested: false,
+            tracer: None,
             scratch: Vec::new(),
         }
     }
@@ -444,8 +447,7 @@ impl State {
     pub(crate) fn implements(&self, owner: Owner, interface: &str) -> bool {
         let Some(id) = self.builtins.class_id(interface) else { return false };
         let object = self.applet(owner).and_then(|a| self.heap.object(a.object));
-        let class =
-            object.and_then(|o| self.class(ClassId { package: o.header.package, index: o.header.aux }));
+        let class = object.and_then(|o| self.class(ClassId::of(&o)));
         class.is_some_and(|c| c.is(id))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Row;
 use crate::apdu::Stage;
+use crate::bits::Bits;
 use crate::heap::{Array, SYSTEM_CONTEXT};
 use crate::profile::Protocol;
 use crate::vm::{check_range, raise, reason, Args, Exception, FaultKind, Outcome, Trap, Value, Vm};
@@ -92,7 +93,7 @@ fn get_incoming_length(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
 /// getOffsetCdata()
 fn get_offset_cdata(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
     require_incoming(vm)?;
-    Ok(vm.state.apdu.data_offset().cast_signed().into())
+    Ok(vm.state.apdu.data_offset().signed().into())
 }
 
 fn start_outgoing(vm: &mut Vm<'_>, no_chaining: bool) -> Outcome<i16> {

@@ -3,7 +3,7 @@
 use jpkise_cap::Aid;
 
 use super::{framework, Row};
-use crate::class::Target;
+use crate::class::{ClassId, Target};
 use crate::heap::{kind, Object, Ref, ENTRY_POINT, OWNER_SYSTEM};
 use crate::vm::{raise, reason, Args, Exception, FaultKind, Outcome, Value, Vm};
 
@@ -17,7 +17,7 @@ pub(crate) const PROCESS: u8 = 7;
 
 /// What an object's class has for a virtual method of Applet.
 pub(crate) fn method(vm: &Vm<'_>, applet: &Object, token: u8) -> Outcome<Target> {
-    let class = vm.class(vm.class_of(applet))?;
+    let class = vm.class(ClassId::of(applet))?;
     class.methods.get(usize::from(token)).copied().ok_or_else(|| FaultKind::Abstract.into())
 }
 

@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 
 use super::key::{Component, Family, Key};
 use super::Row;
+use crate::bits::{Bits, UnsignedBits};
 use crate::crypto::padding::{pkcs1_remove, pkcs1_type1, pkcs1_type2, BlockPadding};
-use crate::crypto::{cbc_decrypt, cbc_encrypt, ecb, Aes, Engine, BLOCK};
+use crate::crypto::{cbc_decrypt, cbc_encrypt, ecb, Aes, Engine, BLOCK, BLOCK_LENGTH};
 use crate::heap::Object;
 use crate::vm::{check_range, raise, reason, type_fault, Args, Exception, Outcome, Trap, Value, Vm};
 
@@ -74,7 +75,7 @@ fn make(vm: &mut Vm<'_>, number: i8) -> Outcome<Value> {
         return crypto(reason::NO_SUCH_ALGORITHM);
     };
     let chain = match scheme {
-        Scheme::Cbc(_) => Some(vm.new_bytes(BLOCK as u16)?),
+        Scheme::Cbc(_) => Some(vm.new_bytes(BLOCK_LENGTH)?),
         _ => None,
     };
     let object = vm.new_api_object(IMPL)?;
@@ -82,7 +83,7 @@ fn make(vm: &mut Vm<'_>, number: i8) -> Outcome<Value> {
     if let Some(chain) = chain {
         vm.set_cell(&view, CHAIN, chain.0)?;
     }
-    vm.set_cell(&view, ALGORITHM, number.cast_unsigned().into())?;
+    vm.set_cell(&view, ALGORITHM, number.unsigned().into())?;
     Ok(object.into())
 }
 
@@ -95,8 +96,8 @@ struct This {
 
 fn this(vm: &Vm<'_>, args: Args) -> Outcome<This> {
     let object = vm.this(args, IMPL)?;
-    let number = vm.cell(&object, ALGORITHM).to_be_bytes()[1].cast_signed();
-    let mode = vm.cell(&object, MODE).to_be_bytes()[1].cast_signed();
+    let number = vm.cell(&object, ALGORITHM).to_be_bytes()[1].signed();
+    let mode = vm.cell(&object, MODE).to_be_bytes()[1].signed();
     let row = SCHEMES.iter().find(|row| row.0 == number);
     let (a, c, p, scheme) = row.ok_or_else(|| type_fault("not a cipher"))?;
     Ok(This { object, numbers: (*a, *c, *p), scheme: *scheme, mode })
@@ -135,7 +136,7 @@ fn start(vm: &mut Vm<'_>, args: Args, parameters: Option<Vec<u8>>) -> Outcome<Va
         return crypto(reason::UNINITIALIZED_KEY);
     }
     remember(vm, &this.object, KEY, key.object.at.0)?;
-    remember(vm, &this.object, MODE, mode.cast_unsigned().into())?;
+    remember(vm, &this.object, MODE, mode.unsigned().into())?;
     if matches!(this.scheme, Scheme::Cbc(_)) {
         let array = vm.own_array(&this.object, CHAIN)?;
         if vm.own_bytes(&array) != chain {

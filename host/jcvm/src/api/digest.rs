@@ -5,6 +5,7 @@
 //! ```
 
 use super::Row;
+use crate::bits::{Bits, UnsignedBits};
 use crate::crypto::{Engine, Hash, HashAlgorithm};
 use crate::heap::Object;
 use crate::vm::{check_range, raise, reason, type_fault, Args, Exception, Outcome, Value, Vm};
@@ -20,13 +21,13 @@ fn get_instance(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     }
     let object = vm.new_api_object(IMPL)?;
     let view = vm.object(object)?;
-    vm.set_cell(&view, 0, number.cast_unsigned().into())?;
+    vm.set_cell(&view, 0, number.unsigned().into())?;
     Ok(object.into())
 }
 
 fn this(vm: &Vm<'_>, args: Args) -> Outcome<(Object, HashAlgorithm)> {
     let object = vm.this(args, IMPL)?;
-    let number = vm.cell(&object, 0).to_be_bytes()[1].cast_signed();
+    let number = vm.cell(&object, 0).to_be_bytes()[1].signed();
     let algorithm = HashAlgorithm::from_number(number).ok_or_else(|| type_fault("not a digest"))?;
     Ok((object, algorithm))
 }

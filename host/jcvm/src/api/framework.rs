@@ -1,6 +1,7 @@
 //! javacard.framework: exceptions with a reason, AID.
 
 use super::Row;
+use crate::bits::{Bits, UnsignedBits};
 use crate::heap::Ref;
 use crate::vm::{check_range, raise, reason, Args, Exception, Outcome, Trap, Value, Vm};
 
@@ -15,13 +16,13 @@ const REASON: u16 = 0;
 fn set_reason(vm: &mut Vm<'_>, args: Args, class: &str) -> Outcome<Value> {
     let this = vm.this(args, class)?;
     let reason = vm.short_arg(args, 1)?;
-    vm.set_cell(&this, REASON, reason.cast_unsigned())?;
+    vm.set_cell(&this, REASON, reason.unsigned())?;
     Ok(Value::Void)
 }
 
 fn get_reason(vm: &mut Vm<'_>, args: Args, class: &str) -> Outcome<Value> {
     let this = vm.this(args, class)?;
-    Ok(vm.cell(&this, REASON).cast_signed().into())
+    Ok(vm.cell(&this, REASON).signed().into())
 }
 
 const CHECKED: &str = "javacard/framework/CardException";
@@ -95,7 +96,7 @@ fn aid_init(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     if !(AID_MIN..=AID_MAX).contains(&len) {
         return raise(Exception::System, reason::SYSTEM_ILLEGAL_VALUE);
     }
-    let array = vm.new_bytes(len.cast_unsigned())?;
+    let array = vm.new_bytes(len.unsigned())?;
     let view = vm.byte_array(array)?;
     vm.put_bytes(&view, 0, &bytes)?;
     vm.set_cell(&this, 0, array.0)?;

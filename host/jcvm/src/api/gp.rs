@@ -1,6 +1,7 @@
 //! org.globalplatform: GPSystem and SecureChannel, passed on to the card manager.
 
 use super::Row;
+use crate::bits::{Bits, UnsignedBits};
 use crate::heap::{Ref, GLOBAL};
 use crate::services::Caller;
 use crate::vm::{raise, Args, Exception, FaultKind, Outcome, Trap, Value, Vm};
@@ -22,12 +23,12 @@ fn caller(vm: &Vm<'_>) -> Outcome<Caller> {
     let channel = vm.state.channel;
     match vm.state.applet(vm.owner()) {
         Some(applet) => Ok(Caller { channel, instance: applet.aid }),
-        None => raise(Exception::Iso, SW_CONDITIONS.cast_signed()),
+        None => raise(Exception::Iso, SW_CONDITIONS.signed()),
     }
 }
 
 fn iso(sw: u16) -> Trap {
-    Trap::Raise(Exception::Iso, sw.cast_signed())
+    Trap::Raise(Exception::Iso, sw.signed())
 }
 
 /// getSecureChannel()
@@ -45,21 +46,21 @@ fn get_card_content_state(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
     /// GPSystem.APPLICATION_INSTALLED
     const INSTALLED: i16 = 3;
     Ok(match caller(vm) {
-        Ok(caller) => vm.services.card_content_state(caller).cast_signed().into(),
+        Ok(caller) => vm.services.card_content_state(caller).signed().into(),
         Err(_) => Value::Short(INSTALLED),
     })
 }
 
 /// setCardContentState(byte)
 fn set_card_content_state(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
-    let state = vm.byte_arg(args, 0)?.cast_unsigned();
+    let state = vm.byte_arg(args, 0)?.unsigned();
     let Ok(caller) = caller(vm) else { return Ok(false.into()) };
     Ok(vm.services.set_card_content_state(caller, state).into())
 }
 
 /// getCardState()
 fn get_card_state(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
-    Ok(vm.services.card_state().cast_signed().into())
+    Ok(vm.services.card_state().signed().into())
 }
 
 /// lockCard()
@@ -89,12 +90,12 @@ fn process_security(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let object = vm.object(vm.state.system.buffer)?;
     let buffer = vm.state.heap.array(object).ok_or(Trap::from(FaultKind::Damaged))?;
     if vm.state.apdu.stage == crate::apdu::Stage::Initial {
-        let room = usize::from(buffer.len.saturating_sub(OFFSET_CDATA.cast_unsigned()));
+        let room = usize::from(buffer.len.saturating_sub(OFFSET_CDATA.unsigned()));
         let data = vm.state.apdu.receive(room, None);
         vm.put_bytes(&buffer, OFFSET_CDATA, &data)?;
     }
-    let len = OFFSET_CDATA.saturating_add(vm.state.apdu.incoming_length().cast_signed());
-    let command = vm.range(&buffer, 0, len.min(buffer.len.cast_signed()))?;
+    let len = OFFSET_CDATA.saturating_add(vm.state.apdu.incoming_length().signed());
+    let command = vm.range(&buffer, 0, len.min(buffer.len.signed()))?;
     let answer = vm.services.process_security(caller, &command).map_err(iso)?;
     vm.put_bytes(&buffer, OFFSET_CDATA, &answer)?;
     Ok(i16::try_from(answer.len()).unwrap_or(0).into())
@@ -144,7 +145,7 @@ fn reset_security(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
 /// getSecurityLevel()
 fn get_security_level(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
     let Ok(caller) = caller(vm) else { return Ok(Value::Short(0)) };
-    Ok(vm.services.security_level(caller).cast_signed().into())
+    Ok(vm.services.security_level(caller).signed().into())
 }
 
 pub(super) const METHODS: &[Row] = &[

@@ -1,6 +1,7 @@
 //! javacard.framework.JCSystem
 
 use super::{framework, Row};
+use crate::class::ClassId;
 use crate::heap::{kind, Clear, Header, Object, Ref, SYSTEM_CONTEXT};
 use crate::vm::{check_range, raise, reason, type_fault, Args, Cell, Exception, Outcome, Trap, Value, Vm};
 
@@ -216,7 +217,7 @@ fn check_offer(vm: &Vm<'_>, offered: Ref) -> Outcome<Ref> {
         return Ok(offered);
     }
     let object: Object = vm.object(offered)?;
-    let shareable = object.is_instance() && vm.class(vm.class_of(&object))?.shareable;
+    let shareable = object.is_instance() && vm.class(ClassId::of(&object))?.shareable;
     Ok(if shareable || vm.context() == SYSTEM_CONTEXT { offered } else { Ref::NULL })
 }
 

@@ -10,6 +10,8 @@
 use zeroize::Zeroizing;
 
 use super::{jcsystem, Row};
+use crate::bits::{Bits, UnsignedBits};
+use crate::class::ClassId;
 use crate::crypto::RsaCrt;
 use crate::heap::{kind, Array, Clear, Object, Ref};
 use crate::vm::{raise, reason, Args, Exception, Outcome, Trap, Value, Vm};
@@ -157,12 +159,12 @@ fn crypto<T>(reason: i16) -> Outcome<T> {
 impl Key {
     /// The key behind an object that is known to be one of ours or not.
     pub(super) fn of(vm: &Vm<'_>, object: Object) -> Outcome<Option<Self>> {
-        let class = vm.class(vm.class_of(&object))?;
+        let class = vm.class(ClassId::of(&object))?;
         // An applet may implement Key itself; such an object is no key here.
         if !object.is_instance() || !class.name.as_deref().is_some_and(|n| n.ends_with("KeyImpl")) {
             return Ok(None);
         }
-        let number = vm.cell(&object, TYPE).to_be_bytes()[1].cast_signed();
+        let number = vm.cell(&object, TYPE).to_be_bytes()[1].signed();
         let bits = vm.cell(&object, SIZE);
         let Some((family, _)) = Family::of_type(number) else { return Ok(None) };
         let (data, flags) = (vm.own_array(&object, DATA)?, vm.own_array(&object, FLAGS)?);
@@ -288,7 +290,7 @@ pub(super) fn build(vm: &mut Vm<'_>, number: i8, bits: u16) -> Outcome<Ref> {
     let view = vm.object(object)?;
     vm.set_cell(&view, DATA, data.0)?;
     vm.set_cell(&view, FLAGS, flags.0)?;
-    vm.set_cell(&view, TYPE, i16::from(number).cast_unsigned())?;
+    vm.set_cell(&view, TYPE, i16::from(number).unsigned())?;
     vm.set_cell(&view, SIZE, bits)?;
     Ok(object)
 }
@@ -308,7 +310,7 @@ fn clear_key(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
 }
 
 fn get_size(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
-    Ok(Key::this(vm, args)?.bits.cast_signed().into())
+    Ok(Key::this(vm, args)?.bits.signed().into())
 }
 
 fn get_type(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
@@ -323,7 +325,7 @@ fn is_initialized(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
 /// setKey(byte[] keyData, short kOff): as many bytes as the key has.
 fn set_key(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let key = Key::this(vm, args)?;
-    let len = (key.bits / 8).cast_signed();
+    let len = (key.bits / 8).signed();
     let bytes = Zeroizing::new(vm.bytes_arg(args, 1, vm.short_arg(args, 2)?, len)?);
     key.set(vm, C::Secret, &bytes)?;
     Ok(Value::Void)

@@ -7,6 +7,7 @@
 //! down before the comparison, so that no cut gives a try back.
 
 use super::Row;
+use crate::bits::UnsignedBits;
 use crate::heap::{kind, Clear, Object};
 use crate::vm::{raise, reason, Args, Exception, Outcome, Value, Vm};
 
@@ -61,7 +62,7 @@ fn init(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     if limit < 1 || size < 1 {
         return raise(Exception::Pin, reason::PIN_ILLEGAL_VALUE);
     }
-    let (limit, size) = (limit.cast_unsigned(), size.cast_unsigned());
+    let (limit, size) = (limit.unsigned(), size.unsigned());
     let value = vm.new_bytes(size.into())?;
     let flag = super::jcsystem::new_transient(vm, kind::BOOLEANS, 1, Clear::Reset)?;
     vm.set_cell(&object, VALUE, value.0)?;

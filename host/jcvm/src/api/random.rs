@@ -7,6 +7,7 @@
 use rand::RngCore;
 
 use super::Row;
+use crate::bits::{Bits, UnsignedBits};
 use crate::vm::{check_range, raise, reason, Args, Exception, Outcome, Value, Vm};
 
 const RANDOM: &str = "javacard/security/RandomData";
@@ -20,7 +21,7 @@ fn get_instance(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     }
     let object = vm.new_api_object(IMPL)?;
     let view = vm.object(object)?;
-    vm.set_cell(&view, 0, number.cast_unsigned().into())?;
+    vm.set_cell(&view, 0, number.unsigned().into())?;
     Ok(object.into())
 }
 
@@ -59,7 +60,7 @@ fn set_seed(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
 /// getAlgorithm()
 fn get_algorithm(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let this = vm.this(args, IMPL)?;
-    Ok(vm.cell(&this, 0).cast_signed().into())
+    Ok(vm.cell(&this, 0).signed().into())
 }
 
 pub(super) const METHODS: &[Row] = &[

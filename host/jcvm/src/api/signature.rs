@@ -10,8 +10,9 @@ use super::cipher::{remember, rsa};
 use super::key::{Component, Family, Key};
 use super::keypair::require_p256;
 use super::Row;
+use crate::bits::{Bits, UnsignedBits};
 use crate::crypto::padding::{digest_info, pkcs1_type1, pss_encode, pss_verify};
-use crate::crypto::{cbc_encrypt, cmac, Aes, Engine, HashAlgorithm, BLOCK};
+use crate::crypto::{cbc_encrypt, cmac, Aes, Engine, HashAlgorithm, BLOCK, BLOCK_LENGTH};
 use crate::heap::Object;
 use crate::vm::{check_range, raise, reason, type_fault, Args, Exception, Outcome, Trap, Value, Vm};
 
@@ -123,13 +124,13 @@ fn make(vm: &mut Vm<'_>, number: i8) -> Outcome<Value> {
     let Some((_, _, _, scheme)) = SCHEMES.iter().find(|row| row.0 == number) else {
         return crypto(reason::NO_SUCH_ALGORITHM);
     };
-    let chain = if *scheme == Scheme::CbcMac { Some(vm.new_bytes(BLOCK as u16)?) } else { None };
+    let chain = if *scheme == Scheme::CbcMac { Some(vm.new_bytes(BLOCK_LENGTH)?) } else { None };
     let object = vm.new_api_object(IMPL)?;
     let view = vm.object(object)?;
     if let Some(chain) = chain {
         vm.set_cell(&view, CHAIN, chain.0)?;
     }
-    vm.set_cell(&view, ALGORITHM, number.cast_unsigned().into())?;
+    vm.set_cell(&view, ALGORITHM, number.unsigned().into())?;
     Ok(object.into())
 }
 
@@ -142,8 +143,8 @@ struct This {
 
 fn this(vm: &Vm<'_>, args: Args) -> Outcome<This> {
     let object = vm.this(args, IMPL)?;
-    let number = vm.cell(&object, ALGORITHM).to_be_bytes()[1].cast_signed();
-    let mode = vm.cell(&object, MODE).to_be_bytes()[1].cast_signed();
+    let number = vm.cell(&object, ALGORITHM).to_be_bytes()[1].signed();
+    let mode = vm.cell(&object, MODE).to_be_bytes()[1].signed();
     let row = SCHEMES.iter().find(|row| row.0 == number);
     let (a, c, p, scheme) = row.ok_or_else(|| type_fault("not a signature"))?;
     Ok(This { object, numbers: (*a, *c, *p), scheme: *scheme, mode })
@@ -176,7 +177,7 @@ fn start(vm: &mut Vm<'_>, args: Args, parameters: Option<Vec<u8>>) -> Outcome<Va
         return crypto(reason::UNINITIALIZED_KEY);
     }
     remember(vm, &this.object, KEY, key.object.at.0)?;
-    remember(vm, &this.object, MODE, mode.cast_unsigned().into())?;
+    remember(vm, &this.object, MODE, mode.unsigned().into())?;
     if this.scheme == Scheme::CbcMac {
         let array = vm.own_array(&this.object, CHAIN)?;
         if vm.own_bytes(&array) != chain {
@@ -382,10 +383,10 @@ fn get_length(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let this = this(vm, args)?;
     let key = key_of(vm, &this)?;
     Ok(match this.scheme {
-        Scheme::Pkcs1(_) | Scheme::Pss(_) => (key.bits / 8).cast_signed(),
+        Scheme::Pkcs1(_) | Scheme::Pss(_) => (key.bits / 8).signed(),
         Scheme::Ecdsa(_) => P256_DER,
         Scheme::Hmac(algorithm) => i16::try_from(algorithm.len()).unwrap_or(0),
-        Scheme::CbcMac | Scheme::Cmac => BLOCK as i16,
+        Scheme::CbcMac | Scheme::Cmac => BLOCK_LENGTH.signed(),
     }
     .into())
 }

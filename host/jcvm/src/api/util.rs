@@ -1,6 +1,7 @@
 //! javacard.framework.Util
 
 use super::Row;
+use crate::bits::{Bits, UnsignedBits};
 use crate::vm::{check_range, Args, Outcome, Value, Vm};
 
 const UTIL: &str = "javacard/framework/Util";
@@ -31,7 +32,7 @@ fn fill(vm: &mut Vm<'_>, args: Args, atomic: bool) -> Outcome<Value> {
     let (offset, len) = (vm.short_arg(args, 1)?, vm.short_arg(args, 2)?);
     let value = vm.byte_arg(args, 3)?;
     let (from, count) = check_range(&array, offset, len)?;
-    vm.state.heap.write_bytes(&array, from, &vec![value.cast_unsigned(); count], atomic)?;
+    vm.state.heap.write_bytes(&array, from, &vec![value.unsigned(); count], atomic)?;
     Ok(offset.wrapping_add(len).into())
 }
 
@@ -52,14 +53,14 @@ fn array_compare(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let len = vm.short_arg(args, 4)?;
     let left = vm.range(&left, vm.short_arg(args, 1)?, len)?;
     let right = vm.range(&right, vm.short_arg(args, 3)?, len)?;
-    let signed = |bytes: Vec<u8>| bytes.into_iter().map(u8::cast_signed).collect::<Vec<i8>>();
+    let signed = |bytes: Vec<u8>| bytes.into_iter().map(Bits::signed).collect::<Vec<i8>>();
     Ok((signed(left).cmp(&signed(right)) as i16).into())
 }
 
 /// makeShort(byte b1, byte b2)
 fn make_short(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let (high, low) = (vm.byte_arg(args, 0)?, vm.byte_arg(args, 1)?);
-    Ok(i16::from_be_bytes([high.cast_unsigned(), low.cast_unsigned()]).into())
+    Ok(i16::from_be_bytes([high.unsigned(), low.unsigned()]).into())
 }
 
 /// getShort(byte[] bArray, short bOff)

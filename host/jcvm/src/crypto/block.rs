@@ -5,6 +5,8 @@ use aes::{Aes128, Aes192, Aes256};
 
 /// Bytes of a block.
 pub(crate) const BLOCK: usize = 16;
+/// The same as an array length of the API.
+pub(crate) const BLOCK_LENGTH: u16 = 16;
 
 /// AES with a key of 16, 24 or 32 bytes.
 pub(crate) enum Aes {

@@ -5,7 +5,7 @@ mod hash;
 pub(crate) mod padding;
 mod rustcrypto;
 
-pub(crate) use block::{cbc_decrypt, cbc_encrypt, cmac, ecb, Aes, BLOCK};
+pub(crate) use block::{cbc_decrypt, cbc_encrypt, cmac, ecb, Aes, BLOCK, BLOCK_LENGTH};
 pub(crate) use hash::{Hash, HashAlgorithm};
 pub use rustcrypto::RustCrypto;
 

@@ -54,7 +54,9 @@ impl Heap {
                 (0..u32::from(object.header.aux)).for_each(|i| add(Place::Persistent(object.body() + 2 * i)));
             }
             kind::APPLET => {
-                APPLET_REFERENCES.iter().for_each(|at| add(Place::Persistent(object.body() + at)));
+                for at in APPLET_REFERENCES {
+                    add(Place::Persistent(object.body() + at));
+                }
             }
             _ => {}
         }
@@ -110,9 +112,8 @@ impl Heap {
         map: RefMap<'_>,
     ) -> Result<Vec<Ref>, StoreError> {
         let is_victim = |o: &Object| match (o.header.kind, o.header.owner) {
-            (kind::PACKAGE | kind::STATICS, _) => packages(o.header.package),
             (kind::SYSTEM | kind::APPLET, _) => false,
-            (_, OWNER_PACKAGE) => packages(o.header.package),
+            (kind::PACKAGE | kind::STATICS, _) | (_, OWNER_PACKAGE) => packages(o.header.package),
             (_, owner) => owners(owner),
         };
         let victims: Vec<Object> = self.objects().filter(|o| is_victim(o)).collect();

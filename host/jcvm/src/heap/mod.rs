@@ -295,9 +295,8 @@ impl Heap {
         };
         let size = usize::from(len) * object::element_size(header.kind);
         let offset = self.ram.allocate(size).ok_or(AllocError::Transient)?;
-        let [a, b] = len.to_be_bytes();
-        let [c, d, e, f] = offset.to_be_bytes();
-        let result = self.allocate(header, 6, &[a, b, c, d, e, f]);
+        let content = [&len.to_be_bytes()[..], &offset.to_be_bytes()].concat();
+        let result = self.allocate(header, content.len(), &content);
         if result.is_err() {
             self.ram.release(offset, size);
         }

@@ -98,6 +98,15 @@ pub(super) fn element_size(kind: u8) -> usize {
     }
 }
 
+/// [`element_size`] as a distance.
+fn width(kind: u8) -> u32 {
+    match kind {
+        kind::BOOLEANS | kind::BYTES => 1,
+        kind::INTS => 4,
+        _ => 2,
+    }
+}
+
 /// A block and its header, as of the moment it was looked up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Object {
@@ -223,7 +232,7 @@ impl Heap {
     #[inline]
     pub(crate) fn load(&self, array: &Array, index: u16) -> u32 {
         let size = element_size(array.kind());
-        let at = u32::from(index) * size as u32;
+        let at = u32::from(index) * width(array.kind());
         match array.place {
             Place::Persistent(address) => match size {
                 1 => self.store.u8(address + at).into(),
@@ -240,7 +249,7 @@ impl Heap {
     #[inline]
     pub(crate) fn set(&mut self, array: &Array, index: u16, value: u32) -> Result<(), StoreError> {
         let size = element_size(array.kind());
-        let at = u32::from(index) * size as u32;
+        let at = u32::from(index) * width(array.kind());
         let bytes = value.to_be_bytes();
         let bytes = &bytes[4 - size..];
         match array.place {

@@ -56,7 +56,8 @@ pub(crate) struct Builtins {
 impl Builtins {
     /// The packages of a release; built once per process.
     pub(crate) fn of(platform: Platform) -> Arc<Self> {
-        static BUILT: OnceLock<Mutex<Vec<(Platform, Arc<Builtins>)>>> = OnceLock::new();
+        type Built = Mutex<Vec<(Platform, Arc<Builtins>)>>;
+        static BUILT: OnceLock<Built> = OnceLock::new();
         let built = BUILT.get_or_init(Mutex::default);
         let mut built = built.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((_, there)) = built.iter().find(|(p, _)| *p == platform) {

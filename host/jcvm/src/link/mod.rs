@@ -514,13 +514,11 @@ impl Linker<'_> {
             CpInfo::StaticField(StaticRef::External { package, class, token }) => {
                 let package = self.imported(HERE, at, package)?;
                 let exported = package.exports.get(usize::from(class));
-                match exported.and_then(|e| e.fields.get(usize::from(token))) {
-                    Some(offset) => Constant::Static { package: package.slot, offset: *offset },
-                    None => {
-                        let what = format!("static field {token} of class {class}");
-                        return refuse(HERE, at, LinkRule::NoToken { package: package.aid, what });
-                    }
-                }
+                let Some(offset) = exported.and_then(|e| e.fields.get(usize::from(token))) else {
+                    let what = format!("static field {token} of class {class}");
+                    return refuse(HERE, at, LinkRule::NoToken { package: package.aid, what });
+                };
+                Constant::Static { package: package.slot, offset: *offset }
             }
             CpInfo::StaticMethod(StaticRef::Internal { offset, .. }) => {
                 Constant::Method(self.method(HERE, at, offset)?)
@@ -568,14 +566,14 @@ impl Linker<'_> {
             let at = 1 + 8 * index;
             let catches = match info.catch_type_index {
                 0 => None,
-                index => match constants.get(usize::from(index)) {
-                    Some(Constant::Class(id)) => Some(*id),
-                    _ => {
+                index => {
+                    let Some(Constant::Class(id)) = constants.get(usize::from(index)) else {
                         let what = "not a class";
                         let rule = LinkRule::Constant { mnemonic: "exception handler", index, what };
                         return refuse(HERE, at, rule);
-                    }
-                },
+                    };
+                    Some(*id)
+                }
             };
             if usize::from(info.handler_offset) >= self.code.len()
                 || usize::from(info.handler_offset) < self.cap.method.first_method_offset()
@@ -583,7 +581,7 @@ impl Linker<'_> {
                 return refuse(HERE, at, LinkRule::BranchOutside(info.handler_offset.into()));
             }
             let end = u32::from(info.start_offset) + u32::from(info.active_length);
-            handlers.push(Handler { start: info.start_offset, end, handler: info.handler_offset, catches });
+            handlers.push(Handler { start: info.start_offset, end, target: info.handler_offset, catches });
         }
         Ok(handlers)
     }

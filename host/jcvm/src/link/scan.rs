@@ -31,7 +31,7 @@ pub(super) fn scan(cap: &Cap, package: &Package, environment: &Environment<'_>) 
             return refuse(ComponentTag::ReferenceLocation, 0, LinkRule::UnlistedOperand(at));
         }
     }
-    package.methods.iter().filter(|m| !m.is_abstract).try_for_each(|method| scanner.method(method))
+    package.methods.iter().filter(|m| !m.is_abstract).try_for_each(|method| scanner.method(*method))
 }
 
 struct Scanner<'a> {
@@ -44,7 +44,7 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    fn method(&self, method: &Method) -> Result<(), LinkError> {
+    fn method(&self, method: Method) -> Result<(), LinkError> {
         let mut seen = HashSet::new();
         let mut work = vec![i64::from(method.code)];
         let mut covered = vec![false; self.package.handlers.len()];
@@ -67,16 +67,16 @@ impl Scanner<'_> {
                 work.push(target + i64::try_from(instruction.len()).unwrap_or(i64::MAX));
             }
             for (handler, covered) in self.package.handlers.iter().zip(&mut covered) {
-                if !*covered && (u32::from(handler.start)..handler.end).contains(&(at as u32)) {
+                if !*covered && (i64::from(handler.start)..i64::from(handler.end)).contains(&target) {
                     *covered = true;
-                    work.push(handler.handler.into());
+                    work.push(handler.target.into());
                 }
             }
         }
         Ok(())
     }
 
-    fn instruction(&self, method: &Method, instruction: &Instruction) -> Result<(), LinkError> {
+    fn instruction(&self, method: Method, instruction: &Instruction) -> Result<(), LinkError> {
         let at = instruction.offset;
         if let Some(local) = highest_local(instruction) {
             let locals = u16::from(method.nargs) + u16::from(method.locals);
@@ -157,14 +157,14 @@ impl Scanner<'_> {
                     wrong("a field of another type")
                 }
             }
-            (Use::InvokeVirtual, Constant::Virtual { .. }) | (Use::InvokeSpecial, Constant::Super(_)) => {
-                Ok(())
-            }
+            (Use::InvokeVirtual, Constant::Virtual { .. })
+            | (Use::InvokeSpecial, Constant::Super(_))
+            | (Use::InvokeStatic, Constant::Method(_))
+            | (Use::Type, Constant::Class(_)) => Ok(()),
             (Use::InvokeSpecial, Constant::Method(target)) => match self.nargs(target) {
                 0 => wrong("a method without an object"),
                 _ => Ok(()),
             },
-            (Use::InvokeStatic, Constant::Method(_)) => Ok(()),
             (Use::InvokeInterface, Constant::Class(id)) => {
                 if self.class(id).is_some_and(|c| c.is_interface) {
                     Ok(())
@@ -179,7 +179,6 @@ impl Scanner<'_> {
                     wrong("not a class that has instances")
                 }
             }
-            (Use::Type, Constant::Class(_)) => Ok(()),
             _ => wrong("of another kind"),
         }
     }

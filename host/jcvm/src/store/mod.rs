@@ -21,6 +21,7 @@ use pages::Pages;
 
 /// Largest cell: an int field, which is updated atomically (JCRE 7.1).
 pub const CELL: usize = 4;
+const CELL_STEP: u32 = 4;
 
 /// First bytes of every store.
 const MAGIC: u32 = 0x4A43_564D;
@@ -198,7 +199,7 @@ impl Store {
         let mut at = address;
         for cell in bytes.chunks(CELL) {
             self.put(at, cell)?;
-            at = at.saturating_add(CELL as u32);
+            at = at.saturating_add(CELL_STEP);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! A replacement is written into the half that is not active; turning `active` is the one cell write that counts.
 //! Applet transactions have no part in it.
 
-use super::{Store, StoreError, CELL, SUPERBLOCK};
+use super::{Store, StoreError, CELL, CELL_STEP, SUPERBLOCK};
 
 const HEAD: u32 = 12;
 
@@ -59,7 +59,7 @@ impl Store {
             if self.bytes(at, cell.len()) != cell {
                 self.put(at, cell)?;
             }
-            at += CELL as u32;
+            at += CELL_STEP;
         }
         Ok(())
     }

@@ -12,11 +12,6 @@ impl Vm<'_> {
         if context == SYSTEM_CONTEXT || self.state.heap.context_of(object) == context {
             return Ok(());
         }
-        self.check_foreign(object)
-    }
-
-    #[cold]
-    fn check_foreign(&self, object: &Object) -> Outcome<()> {
         if object.has(ENTRY_POINT) {
             Ok(())
         } else {
@@ -86,7 +81,7 @@ impl Vm<'_> {
             return Ok(false);
         }
         let shareable = self.class(interface)?.shareable;
-        let offers = object.is_instance() && self.class(self.class_of(object))?.shareable;
+        let offers = object.is_instance() && self.class(ClassId::of(object))?.shareable;
         if shareable && offers && self.state.may_serve(object.header.owner) {
             Ok(true)
         } else {
@@ -109,7 +104,7 @@ impl Vm<'_> {
             return Ok(());
         }
         let class = to.and_then(|id| self.state.class(id));
-        let offers = object.is_instance() && self.class(self.class_of(object))?.shareable;
+        let offers = object.is_instance() && self.class(ClassId::of(object))?.shareable;
         if offers && class.is_some_and(|c| c.is_interface && c.shareable) {
             Ok(())
         } else {

@@ -3,8 +3,10 @@
 use jpkise_cap::opcodes::Opcode;
 
 use super::{raise, type_fault, Cell, Exception, FaultKind, Outcome, Trap, Value, Vm};
+use crate::bits::{Bits, UnsignedBits};
 use crate::class::{ClassId, Constant};
 use crate::heap::{kind, Array, Object, Ref};
+use crate::trace::Step;
 
 /// What comes after an instruction.
 pub(super) enum Flow {
@@ -16,16 +18,32 @@ impl Vm<'_> {
     /// Runs until the method that was entered last returns or throws.
     pub(super) fn run(&mut self) -> Outcome<Value> {
         loop {
+            let at = self.pc;
             if self.budget == 0 {
-                return self.unwind(FaultKind::InstructionBudget.into(), self.pc).map(|()| Value::Void);
+                self.unwind(FaultKind::InstructionBudget.into(), at)?;
             }
             self.budget -= 1;
-            let at = self.pc;
+            if self.tracing {
+                self.show(at);
+            }
             match self.step(at) {
                 Ok(Flow::Next) => {}
                 Ok(Flow::Done(value)) => return Ok(value),
                 Err(trap) => self.unwind(trap, at)?,
             }
+        }
+    }
+
+    #[cold]
+    fn show(&self, at: usize) {
+        if let Some(tracer) = &self.state.tracer {
+            tracer.step(&Step {
+                package: self.package.aid,
+                offset: u16::try_from(at).unwrap_or(u16::MAX),
+                opcode: self.u1(at),
+                depth: self.frames.len(),
+                applet: self.frame.owner,
+            });
         }
     }
 
@@ -38,7 +56,7 @@ impl Vm<'_> {
 
     #[inline]
     fn s1(&self, at: usize) -> i8 {
-        self.u1(at).cast_signed()
+        self.u1(at).signed()
     }
 
     #[inline]
@@ -48,7 +66,7 @@ impl Vm<'_> {
 
     #[inline]
     fn s2(&self, at: usize) -> i16 {
-        self.u2(at).cast_signed()
+        self.u2(at).signed()
     }
 
     fn s4(&self, at: usize) -> i32 {
@@ -319,9 +337,9 @@ impl Vm<'_> {
         let store = &self.state.heap.store;
         match opcode {
             Opcode::GetstaticA => self.push_ref(Ref(store.u16(address)))?,
-            Opcode::GetstaticB => self.push_short(store.u8(address).cast_signed().into())?,
-            Opcode::GetstaticS => self.push_short(store.u16(address).cast_signed())?,
-            _ => self.push_int(store.u32(address).cast_signed())?,
+            Opcode::GetstaticB => self.push_short(store.u8(address).signed().into())?,
+            Opcode::GetstaticS => self.push_short(store.u16(address).signed())?,
+            _ => self.push_int(store.u32(address).signed())?,
         }
         self.pc = at + 3;
         Ok(())
@@ -352,7 +370,7 @@ impl Vm<'_> {
         };
         let object = self.object(object)?;
         self.check_field_access(&object)?;
-        if !object.is_instance() || (self.class_of(&object) != class && !self.is_instance(&object, class)) {
+        if !object.is_instance() || (ClassId::of(&object) != class && !self.is_instance(&object, class)) {
             return Err(type_fault("field of an object of another class"));
         }
         Ok((object, cell))
@@ -364,8 +382,8 @@ impl Vm<'_> {
         let value = self.state.heap.cell(&object, cell);
         match kind {
             Kind::Reference => self.push_ref(Ref(value)),
-            Kind::Byte => self.push_short(value.to_be_bytes()[1].cast_signed().into()),
-            Kind::Short => self.push_short(value.cast_signed()),
+            Kind::Byte => self.push_short(value.to_be_bytes()[1].signed().into()),
+            Kind::Short => self.push_short(value.signed()),
             Kind::Int => {
                 let low = self.state.heap.cell(&object, cell + 1);
                 self.push_int(join(value, low))
@@ -381,7 +399,7 @@ impl Vm<'_> {
                 self.check_storable(self.state.heap.object(value).as_ref())?;
                 u32::from(value.0).to_be_bytes()
             }
-            Kind::Byte => i32::from(self.pop_short()?.to_be_bytes()[1].cast_signed()).to_be_bytes(),
+            Kind::Byte => i32::from(self.pop_short()?.to_be_bytes()[1].signed()).to_be_bytes(),
             Kind::Short => i32::from(self.pop_short()?).to_be_bytes(),
             Kind::Int => self.pop_int()?.to_be_bytes(),
         };
@@ -440,9 +458,9 @@ impl Vm<'_> {
         }
         let bits = self.state.heap.load(&array, index);
         match array.kind() {
-            kind::BOOLEANS | kind::BYTES => self.push_short((bits as u8).cast_signed().into()),
-            kind::SHORTS => self.push_short((bits as u16).cast_signed()),
-            kind::INTS => self.push_int(bits.cast_signed()),
+            kind::BOOLEANS | kind::BYTES => self.push_short((bits as u8).signed().into()),
+            kind::SHORTS => self.push_short((bits as u16).signed()),
+            kind::INTS => self.push_int(bits.signed()),
             _ => self.push_ref(Ref(bits as u16)),
         }
     }
@@ -450,8 +468,8 @@ impl Vm<'_> {
     fn array_store(&mut self, kinds: &[u8]) -> Outcome<()> {
         let bits = match kinds[0] {
             kind::REFERENCES => self.pop_ref()?.0.into(),
-            kind::INTS => self.pop_int()?.cast_unsigned(),
-            _ => i32::from(self.pop_short()?).cast_unsigned(),
+            kind::INTS => self.pop_int()?.unsigned(),
+            _ => i32::from(self.pop_short()?).unsigned(),
         };
         let (array, index) = self.element()?;
         if !kinds.contains(&array.kind()) {
@@ -467,7 +485,7 @@ impl Vm<'_> {
     fn check_element(&self, array: &Array, value: Ref) -> Outcome<()> {
         let Some(object) = self.state.heap.object(value) else { return Ok(()) };
         self.check_storable(Some(&object))?;
-        let element = self.class_of(&array.object);
+        let element = ClassId::of(&array.object);
         if self.is_instance(&object, element) {
             Ok(())
         } else {
@@ -519,7 +537,7 @@ impl Vm<'_> {
                 object.header.kind == kind::REFERENCES
                     && self
                         .state
-                        .class(self.class_of(object))
+                        .class(ClassId::of(object))
                         .is_some_and(|c| c.is(element) || is_object(element))
             }
             (_, Some(class)) => self.is_instance(object, class),
@@ -704,10 +722,10 @@ impl Vm<'_> {
             // Shifts of shorts use five bits of the distance and work on the sign-extended value (JCVM 7.5.103).
             O::Sshl => self.short_op(|a, b| (i32::from(a) << (b & 31)) as i16)?,
             O::Sshr => self.short_op(|a, b| (i32::from(a) >> (b & 31)) as i16)?,
-            O::Sushr => self.short_op(|a, b| (i32::from(a).cast_unsigned() >> (b & 31)) as i16)?,
+            O::Sushr => self.short_op(|a, b| (i32::from(a).unsigned() >> (b & 31)) as i16)?,
             O::Ishl => self.int_op(|a, b| a << (b & 31))?,
             O::Ishr => self.int_op(|a, b| a >> (b & 31))?,
-            O::Iushr => self.int_op(|a, b| (a.cast_unsigned() >> (b & 31)).cast_signed())?,
+            O::Iushr => self.int_op(|a, b| (a.unsigned() >> (b & 31)).signed())?,
             O::Sand => self.short_op(|a, b| a & b)?,
             O::Iand => self.int_op(|a, b| a & b)?,
             O::Sor => self.short_op(|a, b| a | b)?,
@@ -877,7 +895,7 @@ impl Vm<'_> {
             O::Arraylength => {
                 let value = self.pop_ref()?;
                 let len = self.array(value)?.len;
-                self.push_short(len.cast_signed())?;
+                self.push_short(len.signed())?;
             }
             O::Athrow => {
                 let value = self.pop_ref()?;

@@ -2,6 +2,7 @@
 
 use super::interp::Flow;
 use super::{type_fault, Args, Cell, Exception, Fault, FaultKind, Frame, Outcome, Trap, Value, Vm};
+use crate::bits::UnsignedBits;
 use crate::class::{ClassId, Constant, Target};
 use crate::heap::{Context, Object, Owner, Ref};
 
@@ -143,7 +144,7 @@ impl Vm<'_> {
         let at = self.state.system.exception(exception).ok_or(Trap::from(FaultKind::Damaged))?;
         let object = self.object(at)?;
         if self.state.heap.cells(&object) > 0 {
-            self.set_cell(&object, 0, reason.cast_unsigned())?;
+            self.set_cell(&object, 0, reason.unsigned())?;
         }
         Ok(at)
     }
@@ -160,7 +161,7 @@ impl Vm<'_> {
             other => return Err(other),
         };
         let object = self.object(exception)?;
-        let class = self.class_of(&object);
+        let class = ClassId::of(&object);
         let mut at = at;
         loop {
             if let Some(handler) = self.handler(at, class) {
@@ -186,7 +187,7 @@ impl Vm<'_> {
         let entry = self.package.handlers.iter().find(|h| {
             (u32::from(h.start)..h.end).contains(&at) && h.catches.is_none_or(|caught| thrown.is(caught))
         })?;
-        Some(entry.handler.into())
+        Some(entry.target.into())
     }
 
     /// The object `nargs` cells below the top.
@@ -224,7 +225,7 @@ impl Vm<'_> {
             return Err(type_fault("call on an object of another class"));
         }
         // Arrays have the methods of Object.
-        let class = if object.is_instance() { self.class_of(object) } else { class };
+        let class = if object.is_instance() { ClassId::of(object) } else { class };
         let class = self.class(class)?;
         let table = if package_visible { &class.package_methods } else { &class.methods };
         table.get(usize::from(token)).copied().ok_or_else(|| FaultKind::Constant.into())
@@ -278,7 +279,7 @@ impl Vm<'_> {
 
     /// The method that an object's class has for a method of an interface.
     pub(crate) fn interface_target(&self, object: &Object, interface: ClassId, token: u8) -> Outcome<Target> {
-        let own = self.class(self.class_of(object))?;
+        let own = self.class(ClassId::of(object))?;
         let mut class = Some(own);
         while let Some(current) = class {
             if let Some((_, tokens)) = current.interfaces.iter().find(|(id, _)| *id == interface) {

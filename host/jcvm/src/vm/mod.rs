@@ -58,6 +58,7 @@ pub(crate) struct Vm<'a> {
     frames: Vec<Frame>,
     package: Arc<Package>,
     budget: u64,
+    tracing: bool,
 }
 
 impl<'a> Vm<'a> {
@@ -75,6 +76,7 @@ impl<'a> Vm<'a> {
             frames: Vec::new(),
             package,
             budget,
+            tracing: state.tracer.is_some(),
             state,
             services,
         }
@@ -103,11 +105,6 @@ impl<'a> Vm<'a> {
         self.state.class(id).ok_or_else(|| FaultKind::Damaged.into())
     }
 
-    /// The class of an instance.
-    pub(crate) fn class_of(&self, object: &Object) -> ClassId {
-        ClassId { package: object.header.package, index: object.header.aux }
-    }
-
     /// The object behind a reference.
     #[inline]
     pub(crate) fn object(&self, at: Ref) -> Outcome<Object> {
@@ -125,7 +122,7 @@ impl<'a> Vm<'a> {
     /// Whether an object may be assigned to a variable of a class or interface type.
     pub(crate) fn is_instance(&self, object: &Object, of: ClassId) -> bool {
         if object.is_instance() {
-            return self.state.class(self.class_of(object)).is_some_and(|c| c.is(of));
+            return self.state.class(ClassId::of(object)).is_some_and(|c| c.is(of));
         }
         // Arrays are objects, nothing else (JCVM 7.5.15).
         of.package == FIRST_BUILT_IN && of.index == 0

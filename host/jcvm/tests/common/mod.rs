@@ -1,5 +1,5 @@
 //! Helpers of several test files.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::path::PathBuf;
 

@@ -1,0 +1,92 @@
+//! Prints what the virtual machine takes, for the table of budgets: `cargo run --release --example figures CAP`.
+
+use std::time::{Duration, Instant};
+
+use jpkise_cap::{Aid, Cap};
+use jpkise_jcvm::{Card, CryptoProvider, InstallRequest, NoServices, Process, Profile, Random, RustCrypto};
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn time(count: usize, mut work: impl FnMut()) -> Duration {
+    let mut times: Vec<Duration> = (0..count)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed()
+        })
+        .collect();
+    median(&mut times)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args().nth(1).ok_or("usage: figures CAP")?;
+    let start = Instant::now();
+    let cap = Cap::read(&std::fs::read(path)?)?;
+    let mut card = Card::new(Profile::default())?;
+    let made = start.elapsed();
+    let before = card.free_memory();
+    let package = card.load_cap(&cap)?;
+    let loaded = start.elapsed();
+    let after_load = card.free_memory();
+    let instance: Aid = "D392F000260100000001".parse()?;
+    let request = InstallRequest {
+        package: package.aid,
+        module: package.modules[0],
+        instance,
+        privileges: &[0],
+        parameters: &[],
+    };
+    card.install(&request, &mut NoServices)?;
+    card.settle(&[package.aid], &[instance])?;
+    card.select(0, instance, &mut NoServices)?;
+    let apdu = [0x80, 0xCA, 0xDF, 0x30, 0x00];
+    let command = Process { channel: 0, contactless: false, apdu: &apdu, selecting: false };
+    card.process(&command, &mut NoServices)?;
+    println!("empty card {made:?}, with package {loaded:?}, first command {:?}", start.elapsed());
+    let after = card.free_memory();
+    println!("package {} bytes", before.persistent - after_load.persistent);
+    println!(
+        "instance {} bytes persistent, {} transient",
+        after_load.persistent - after.persistent,
+        after_load.transient - after.transient
+    );
+
+    let many = 10_000u32;
+    let mut trivial = Vec::new();
+    for _ in 0..20 {
+        let start = Instant::now();
+        for _ in 0..many {
+            card.process(&command, &mut NoServices)?;
+        }
+        trivial.push(start.elapsed() / many);
+    }
+    println!("GET DATA DF30 {:?}", median(&mut trivial));
+    let empty = [0x00, 0x84, 0x00, 0x00, 0x08];
+    let command = Process { apdu: &empty, ..command };
+    println!("GET CHALLENGE {:?}", time(2000, || drop(card.process(&command, &mut NoServices))));
+    println!("clone {:?}", time(1000, || drop(std::hint::black_box(card.clone()))));
+    println!("new card {:?}", time(200, || drop(std::hint::black_box(Card::new(Profile::default())))));
+    let cards: Vec<Card> = (0..1000).map(|_| card.clone()).collect();
+    println!("{} clones, {} KiB resident", cards.len(), resident()?);
+
+    let crypto = RustCrypto;
+    let mut rng = Random::seeded(7);
+    let mut keys = Vec::new();
+    println!(
+        "RSA-2048 key generation {:?}",
+        time(20, || keys.extend(crypto.rsa_generate(2048, &[1, 0, 1], &mut rng)))
+    );
+    let input = vec![0x11; 256];
+    println!("RSA-2048 signature {:?}", time(50, || drop(crypto.rsa_crt(&keys[0].crt, &input))));
+    Ok(())
+}
+
+/// Resident memory in KiB, from the system's own account.
+fn resident() -> Result<u64, Box<dyn std::error::Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|l| l.starts_with("VmRSS")).ok_or("no VmRSS")?;
+    Ok(line.split_whitespace().nth(1).ok_or("no value")?.parse()?)
+}
