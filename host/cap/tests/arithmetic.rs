@@ -103,7 +103,8 @@ fn source(methods: &[(usize, String)]) -> Vec<(String, String)> {
     let list = |values: Vec<String>| values.join(", ");
     let shorts = list(SHORTS.iter().map(ToString::to_string).collect());
     let bytes = list(BYTES.iter().map(ToString::to_string).collect());
-    let _ = writeln!(main, "  static final short[] S = {{{shorts}}};\n  static final byte[] B = {{{bytes}}};");
+    let _ =
+        writeln!(main, "  static final short[] S = {{{shorts}}};\n  static final byte[] B = {{{bytes}}};");
     main.push_str("  public static void main(String[] args) throws Exception {\n");
     main.push_str("    StringBuilder out = new StringBuilder();\n");
     main.push_str("    for (String name : args) {\n");
@@ -144,7 +145,10 @@ fn compare(converted: &Converted, names: &[String], expected: &[Vec<String>]) {
                     let wanted = expected.next().unwrap();
                     if got != *wanted {
                         let listing = methods.iter().find(|m| m.offset == offset).map(support::listing);
-                        panic!("{name}({a}, {b}, {c}) is {wanted} on the JVM, {got} here\n{}", listing.unwrap());
+                        panic!(
+                            "{name}({a}, {b}, {c}) is {wanted} on the JVM, {got} here\n{}",
+                            listing.unwrap()
+                        );
                     }
                 }
             }
@@ -153,7 +157,10 @@ fn compare(converted: &Converted, names: &[String], expected: &[Vec<String>]) {
 }
 
 /// Converts `Expr` alone: `Main` is no Java Card class.
-fn convert_expr(classes: &Path, options: &ConvertOptions) -> Result<Converted, Vec<jpkise_cap::convert::Diagnostic>> {
+fn convert_expr(
+    classes: &Path,
+    options: &ConvertOptions,
+) -> Result<Converted, Vec<jpkise_cap::convert::Diagnostic>> {
     let _ = std::fs::remove_file(classes.join("t/Main.class"));
     convert(classes, options)
 }
@@ -183,7 +190,8 @@ fn accepted_arithmetic_gives_the_results_of_a_jvm() {
         let member = error.member.as_ref().unwrap();
         refused.insert(member.split('(').next().unwrap().to_owned());
     }
-    let kept: Vec<(usize, String)> = all.into_iter().filter(|(n, _)| !refused.contains(&format!("f{n}"))).collect();
+    let kept: Vec<(usize, String)> =
+        all.into_iter().filter(|(n, _)| !refused.contains(&format!("f{n}"))).collect();
     assert!(kept.len() >= 100, "only {} of 400 methods are accepted without int", kept.len());
     let classes = support::javac("kept", 8, &source(&kept)).unwrap();
     let without_int = convert_expr(&classes, &options).unwrap_or_else(|e| panic!("{}", support::lines(&e)));

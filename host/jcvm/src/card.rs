@@ -367,7 +367,7 @@ impl Card {
         self.state.active = None;
         let outcome = match result {
             Ok(_) if installed == Some(request.instance) => return self.end_command().map(drop),
-            Ok(_) => CardError::Refused(sw::CONDITIONS),
+            Ok(_) => CardError::Refused(sw::UNKNOWN),
             Err(Trap::Power) => return Err(CardError::PowerLost),
             Err(trap) => self.refusal(trap),
         };

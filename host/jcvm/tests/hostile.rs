@@ -68,13 +68,8 @@ fn drive(load_file: &[u8], instance: Aid, rng: &mut ChaCha8Rng) -> usize {
     let services = &mut OpenChannel;
     let Ok(package) = card.load(load_file) else { return 0 };
     let Some(module) = package.modules.first() else { return 1 };
-    let request = InstallRequest {
-        package: package.aid,
-        module: *module,
-        instance,
-        privileges: &[0],
-        parameters: &[],
-    };
+    let request =
+        InstallRequest { package: package.aid, module: *module, instance, privileges: &[0], parameters: &[] };
     if card.install(&request, services).is_err() {
         return 2;
     }

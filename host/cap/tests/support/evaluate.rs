@@ -109,12 +109,16 @@ fn step(cap: &Cap, all: &[DisassembledMethod], f: &mut Frame, i: &Instruction) -
             let Operands::Value(v) = i.operands else { panic!() };
             f.push_int(v);
         }
-        O::Sload | O::Sload0 | O::Sload1 | O::Sload2 | O::Sload3 => f.stack.push(f.locals[local(i, O::Sload0)]),
+        O::Sload | O::Sload0 | O::Sload1 | O::Sload2 | O::Sload3 => {
+            f.stack.push(f.locals[local(i, O::Sload0)])
+        }
         O::Iload | O::Iload0 | O::Iload1 | O::Iload2 | O::Iload3 => {
             let n = local(i, O::Iload0);
             f.stack.extend([f.locals[n], f.locals[n + 1]]);
         }
-        O::Sstore | O::Sstore0 | O::Sstore1 | O::Sstore2 | O::Sstore3 => f.locals[local(i, O::Sstore0)] = f.pop(),
+        O::Sstore | O::Sstore0 | O::Sstore1 | O::Sstore2 | O::Sstore3 => {
+            f.locals[local(i, O::Sstore0)] = f.pop()
+        }
         O::Istore | O::Istore0 | O::Istore1 | O::Istore2 | O::Istore3 => {
             let n = local(i, O::Istore0);
             f.locals[n + 1] = f.pop();
@@ -141,14 +145,34 @@ fn step(cap: &Cap, all: &[DisassembledMethod], f: &mut Frame, i: &Instruction) -
             let place = f.stack.len() - usize::from(n);
             f.stack.splice(place..place, top);
         }
-        O::Sadd | O::Ssub | O::Smul | O::Sdiv | O::Srem | O::Sshl | O::Sshr | O::Sushr | O::Sand | O::Sor | O::Sxor => {
+        O::Sadd
+        | O::Ssub
+        | O::Smul
+        | O::Sdiv
+        | O::Srem
+        | O::Sshl
+        | O::Sshr
+        | O::Sushr
+        | O::Sand
+        | O::Sor
+        | O::Sxor => {
             let (b, a) = (i32::from(f.pop()), i32::from(f.pop()));
             match short_op(op, a, b) {
                 Some(v) => f.stack.push(cut(v)),
                 None => return Next::End(Outcome::Arithmetic),
             }
         }
-        O::Iadd | O::Isub | O::Imul | O::Idiv | O::Irem | O::Ishl | O::Ishr | O::Iushr | O::Iand | O::Ior | O::Ixor => {
+        O::Iadd
+        | O::Isub
+        | O::Imul
+        | O::Idiv
+        | O::Irem
+        | O::Ishl
+        | O::Ishr
+        | O::Iushr
+        | O::Iand
+        | O::Ior
+        | O::Ixor => {
             let (b, a) = (f.pop_int(), f.pop_int());
             match int_op(op, a, b) {
                 Some(v) => f.push_int(v),
@@ -221,7 +245,8 @@ fn step(cap: &Cap, all: &[DisassembledMethod], f: &mut Frame, i: &Instruction) -
         }
         O::Invokestatic => {
             let Operands::Pool(index) = i.operands else { panic!() };
-            let Some(CpInfo::StaticMethod(StaticRef::Internal { offset, .. })) = cap.constant_pool.get(index) else {
+            let Some(CpInfo::StaticMethod(StaticRef::Internal { offset, .. })) = cap.constant_pool.get(index)
+            else {
                 panic!("call outside the package")
             };
             let nargs = usize::from(cap.method.header_at(offset).unwrap().nargs);

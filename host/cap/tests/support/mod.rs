@@ -55,7 +55,16 @@ pub fn javac(name: &str, release: u32, sources: &[(String, String)]) -> Result<P
     let (src, classes) = (root.join("src"), root.join("classes"));
     std::fs::create_dir_all(&classes).unwrap();
     let mut command = Command::new("javac");
-    command.args(["-g", "-nowarn", "-Xlint:none", "-encoding", "UTF-8", "--release", &release.to_string(), "-d"]);
+    command.args([
+        "-g",
+        "-nowarn",
+        "-Xlint:none",
+        "-encoding",
+        "UTF-8",
+        "--release",
+        &release.to_string(),
+        "-d",
+    ]);
     command.arg(&classes).arg("-cp").arg(api());
     for (path, text) in sources {
         let file = src.join(path);

@@ -30,7 +30,8 @@ const PACKAGES: [&str; 12] = [
 /// Writes all stubs below a folder.
 pub fn write(folder: &Path) {
     for package in PACKAGES.into_iter().filter(|p| *p != "java/rmi") {
-        let version = Platform::V3_0_5.version_of(package).or_else(|| embedded_versions(package).next()).unwrap();
+        let version =
+            Platform::V3_0_5.version_of(package).or_else(|| embedded_versions(package).next()).unwrap();
         for class in &embedded(package, version).unwrap().classes {
             let path = folder.join(format!("{}.class", class.name));
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

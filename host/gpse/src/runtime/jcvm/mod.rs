@@ -246,9 +246,7 @@ impl Runtime for Jcvm {
     }
 
     fn settle(&mut self, registered: &Registered) -> Result<(), RuntimeError> {
-        self.call(|card| {
-            card.settle(&inward_all(&registered.packages)?, &inward_all(&registered.instances)?)
-        })
+        self.call(|card| card.settle(&inward_all(&registered.packages)?, &inward_all(&registered.instances)?))
     }
 
     fn reset(&mut self) -> Result<(), RuntimeError> {
