@@ -5,7 +5,7 @@ use jpkise_wire::scp03::KeyCheckValue;
 use jpkise_wire::{Aid, StatusWord};
 
 use crate::commands::{AnswerError, BuildError};
-use crate::keys::KeySourceError;
+use crate::keys::{KeySourceError, TryError};
 use crate::scp03::ScpError;
 
 /// The command a workflow was at. Its name is stable: message keys and JSON fields use it.
@@ -194,6 +194,9 @@ pub enum GpError {
         /// Why the channel did not open.
         error: Box<ScpError>,
     },
+    /// Too many failures on this card already, or they cannot be counted; nothing was sent.
+    #[error(transparent)]
+    Tries(#[from] TryError),
     /// The level reached is below the one demanded; nothing more was sent.
     #[error("the card offers level {offered}, {demanded} is demanded")]
     Level {

@@ -6,6 +6,7 @@
 pub mod ara;
 pub mod channel;
 pub mod commands;
+pub mod decode;
 pub mod error;
 pub mod explain;
 pub mod identity;

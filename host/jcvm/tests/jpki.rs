@@ -260,10 +260,3 @@ fn a_pin_change_is_done_or_not_done_wherever_the_power_is_cut() {
     }
     assert!(old > 5 && new >= 1, "{old} {new}");
 }
-
-#[test]
-#[ignore = "writes the CAP for the figures example"]
-fn write_the_cap() {
-    let cap = jpki_cap().unwrap();
-    std::fs::write("/tmp/jpki.cap", cap.to_jar().unwrap()).unwrap();
-}

@@ -304,7 +304,7 @@ fn one(r: &mut Reader<'_>, pc: usize) -> Result<Jvm, ClassFileError> {
         0x00 => Jvm::Nop,
         0x01 => Jvm::Null,
         0x02..=0x08 => Jvm::Const(i32::from(opcode) - 3),
-        0x09 | 0x0A | 0x14 | 0x16 | 0x1E..=0x21 | 0x2F | 0x37 | 0x3F..=0x42 | 0x50 => {
+        0x09 | 0x0A | 0x16 | 0x1E..=0x21 | 0x2F | 0x37 | 0x3F..=0x42 | 0x50 => {
             skip_operands(r, opcode)?;
             Jvm::Unsupported("long")
         }
@@ -319,7 +319,8 @@ fn one(r: &mut Reader<'_>, pc: usize) -> Result<Jvm, ClassFileError> {
         0x10 => Jvm::Const(r.s1()?.into()),
         0x11 => Jvm::Const(r.s2()?.into()),
         0x12 => Jvm::Ldc(r.u1()?.into()),
-        0x13 => Jvm::Ldc(r.u2()?),
+        // ldc2_w only loads long and double, which its entry tells apart.
+        0x13 | 0x14 => Jvm::Ldc(r.u2()?),
         0x15 => Jvm::Load(Kind::Int, r.u1()?.into()),
         0x19 => Jvm::Load(Kind::Reference, r.u1()?.into()),
         0x1A..=0x1D => Jvm::Load(Kind::Int, u16::from(opcode - 0x1A)),
@@ -432,7 +433,7 @@ fn arithmetic(opcode: u8) -> Jvm {
 fn skip_operands(r: &mut Reader<'_>, opcode: u8) -> Result<(), ClassFileError> {
     let len = match opcode {
         0x16..=0x18 | 0x37..=0x39 => 1,
-        0x14 | 0xA8 => 2,
+        0xA8 => 2,
         0xC9 => 4,
         _ => 0,
     };

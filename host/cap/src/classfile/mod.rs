@@ -108,8 +108,6 @@ pub struct ClassFile {
     pub methods: Vec<Method>,
     /// SourceFile attribute.
     pub source_file: Option<String>,
-    /// Whether there is a Record attribute.
-    pub is_record: bool,
 }
 
 /// field_info
@@ -235,30 +233,17 @@ impl ClassFile {
         let fields = r.many(count, |r| read_field(r, &pool))?;
         let count = r.u2()?;
         let methods = r.many(count, |r| read_method(r, &pool))?;
-        let (mut source_file, mut is_record) = (None, false);
+        let mut source_file = None;
         for_attributes(&mut r, &pool, |attribute, r| {
-            match attribute {
-                "SourceFile" => source_file = Some(pool.utf8_at(r)?.to_owned()),
-                "Record" => is_record = true,
-                _ => {}
+            if attribute == "SourceFile" {
+                source_file = Some(pool.utf8_at(r)?.to_owned());
             }
             Ok(())
         })?;
         if r.at != bytes.len() {
             return Err(r.error(ClassFileRule::TrailingBytes(bytes.len() - r.at)));
         }
-        Ok(Self {
-            major_version,
-            pool,
-            access,
-            name,
-            superclass,
-            interfaces,
-            fields,
-            methods,
-            source_file,
-            is_record,
-        })
+        Ok(Self { major_version, pool, access, name, superclass, interfaces, fields, methods, source_file })
     }
 }
 

@@ -56,6 +56,22 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
+/// Leaves out what only follows from a language feature named at the same line: a string concatenation is also a use of
+/// StringBuilder and of string constants.
+pub(super) fn without_consequences(mut errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let features: Vec<Diagnostic> = errors.iter().filter(|e| e.rule.is_language_feature()).cloned().collect();
+    errors.retain(|error| {
+        if error.rule.is_language_feature() {
+            // The class javac makes for a switch on an enum has no lines; the switch has.
+            return error.line.is_some()
+                || !features.iter().any(|f| f.line.is_some() && f.rule == error.rule);
+        }
+        let same_line = |f: &Diagnostic| f.line.is_some() && (&f.class, f.line) == (&error.class, error.line);
+        !features.iter().any(same_line)
+    });
+    errors
+}
+
 /// Where a type that the subset lacks was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -318,9 +334,6 @@ pub enum ConvertRule {
         /// Descriptor.
         descriptor: String,
     },
-    /// An export file on the path has a package's name and another AID or version than asked for.
-    #[error("two versions of package {0} are imported")]
-    VersionMismatch(String),
     /// The former export file belongs to another package.
     #[error("the former export file is of {found}, not of {expected}")]
     FormerExport {
@@ -403,6 +416,14 @@ pub enum StaticInitRule {
 }
 
 impl ConvertRule {
+    /// Features that javac spells with classes and constants which Java Card lacks as well.
+    fn is_language_feature(&self) -> bool {
+        matches!(
+            self,
+            Self::StringConcatenation | Self::Lambda | Self::Assert | Self::SwitchOn(_) | Self::Boxing(_)
+        )
+    }
+
     /// Section of the specification the rule comes from (Java Card VM specification 3.0.4 where no other is named).
     pub fn section(&self) -> Option<&'static str> {
         Some(match self {
@@ -424,7 +445,7 @@ impl ConvertRule {
             Self::StaticInitializer(_) => "JCVM 2.2.4.6",
             Self::LibraryArrayInit(_) => "JCVM 6.10",
             Self::NoSuchClass(_) | Self::NoSuchMethod { .. } | Self::NoSuchField { .. } => "JCVM 2.2.3",
-            Self::FormerMember(_) | Self::VersionMismatch(_) => "JCVM 4.5",
+            Self::FormerMember(_) => "JCVM 4.5",
             Self::NotAnApplet | Self::NoInstall | Self::AbstractApplet => "JCVM 6.5",
             Self::Rid { .. } | Self::SameAid(_) => "JCVM 4.2.1",
             Self::MultiSelectable => "JCRE 4.3",

@@ -240,7 +240,7 @@ pub fn convert_classes(files: &[ClassBytes], options: &ConvertOptions) -> Result
         Ok(operands) => operands,
         Err(more) => {
             errors.extend(more);
-            return Err(errors);
+            return Err(diagnostics::without_consequences(errors));
         }
     };
     if !errors.is_empty() {

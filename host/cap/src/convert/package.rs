@@ -163,6 +163,11 @@ impl<'e> Package<'e> {
     fn link(&self, file: ClassFile) -> Result<Class, Diagnostic> {
         let error =
             |rule| Diagnostic { source: file.source_file.clone(), ..Diagnostic::class(&file.name, rule) };
+        match file.superclass.as_deref() {
+            Some("java/lang/Enum") => return Err(error(ConvertRule::Enum)),
+            Some("java/lang/Record") => return Err(error(ConvertRule::Record)),
+            _ => {}
+        }
         let name_of = |name: &str| match self.find(name).map_err(error)? {
             Found::Own(index) => Ok(TypeName::Own(index)),
             Found::Imported(_) => Ok(TypeName::Imported(name.to_owned())),

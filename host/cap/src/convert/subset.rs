@@ -18,12 +18,6 @@ pub(super) fn check(package: &Package<'_>, int: bool) -> Vec<Diagnostic> {
 fn check_class(package: &Package<'_>, class: &Class, int: bool, errors: &mut Vec<Diagnostic>) {
     let file = &class.file;
     let mut refuse = |rule| errors.push(class.diagnostic(rule));
-    if file.superclass.as_deref() == Some("java/lang/Enum") || file.access & acc::ENUM != 0 {
-        return refuse(ConvertRule::Enum);
-    }
-    if file.is_record {
-        return refuse(ConvertRule::Record);
-    }
     // The switch map class javac makes for a switch on an enum.
     if file.fields.iter().any(|f| f.name.starts_with("$SwitchMap$")) {
         return refuse(ConvertRule::SwitchOn("an enum"));
@@ -37,9 +31,7 @@ fn check_class(package: &Package<'_>, class: &Class, int: bool, errors: &mut Vec
             }
         }
     }
-    if file.fields.iter().any(|f| f.name == "$assertionsDisabled") {
-        refuse(ConvertRule::Assert);
-    }
+    // `assert` is reported where it stands.
     for field in file.fields.iter().filter(|f| f.name != "$assertionsDisabled") {
         let constant =
             field.access & acc::STATIC != 0 && matches!(field.constant, Some(Constant::Integer(_)));

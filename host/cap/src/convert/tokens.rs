@@ -98,7 +98,45 @@ fn members(package: &mut Package<'_>, class: usize, former: Option<&ExportClass>
     }
     inherit(package, class);
     add_mirandas(package, class)?;
-    methods(package, class, former)
+    methods(package, class, former)?;
+    match former {
+        Some(former) => nothing_gone(package, class, former),
+        None => Ok(()),
+    }
+}
+
+/// Whatever had a token still has it.
+fn nothing_gone(package: &Package<'_>, class: usize, former: &ExportClass) -> Result<(), ConvertRule> {
+    let class = &package.classes[class];
+    let gone = |name: &str, descriptor: &str| Err(ConvertRule::FormerMember(format!("{name}{descriptor}")));
+    for field in former.fields.iter().filter(|f| f.token.is_some()) {
+        let at =
+            class.file.fields.iter().position(|f| f.name == field.name && f.descriptor == field.descriptor);
+        let kept = at.is_some_and(|at| match class.fields[at] {
+            FieldSlot::Static(token) => token == field.token,
+            FieldSlot::Instance(token) => {
+                class.file.fields[at].access & (acc::PUBLIC | acc::PROTECTED) != 0
+                    && Some(token) == field.token
+            }
+            FieldSlot::Constant(_) => false,
+        });
+        if !kept {
+            return gone(&field.name, &field.descriptor);
+        }
+    }
+    for method in &former.methods {
+        let kept = if method.is_static_kind() {
+            let at = class.method(&method.name, &method.descriptor);
+            at.is_some_and(|at| class.methods[at].role == Role::Static(Some(method.token)))
+        } else {
+            let entry = class.public_table.get(usize::from(method.token));
+            entry.is_some_and(|e| e.name == method.name && e.descriptor == method.descriptor)
+        };
+        if !kept {
+            return gone(&method.name, &method.descriptor);
+        }
+    }
+    Ok(())
 }
 
 fn fields(package: &mut Package<'_>, class: usize, former: Option<&ExportClass>) -> Result<(), ConvertRule> {
@@ -176,6 +214,11 @@ fn interface_methods(
     if let Some(former) = former {
         let token = |m: &(String, String)| former.method(&m.0, &m.1).map(|f| f.token);
         table = keep_former(table, token, |m| m.0.clone(), 0)?;
+        if let Some(gone) =
+            former.methods.iter().find(|m| !table.iter().any(|(n, d)| *n == m.name && *d == m.descriptor))
+        {
+            return Err(ConvertRule::FormerMember(format!("{}{}", gone.name, gone.descriptor)));
+        }
     }
     limit(Limit::InterfaceMethods, table.len(), MAX_INTERFACE_METHODS)?;
     let class = &mut package.classes[class];

@@ -20,6 +20,8 @@ pub struct Names<'a> {
     static_fields: HashMap<u16, String>,
     /// By offset of the class and token.
     instance_fields: HashMap<(u16, u8), String>,
+    /// By offset of the interface and token.
+    interface_methods: HashMap<(u16, u8), String>,
 }
 
 const ACC_STATIC: u16 = 8;
@@ -34,6 +36,7 @@ impl<'a> Names<'a> {
             methods: HashMap::new(),
             static_fields: HashMap::new(),
             instance_fields: HashMap::new(),
+            interface_methods: HashMap::new(),
         };
         names.take_debug();
         names.take_own_export();
@@ -67,6 +70,18 @@ impl<'a> Names<'a> {
                     self.instance_fields.insert((class.location, low.to_be_bytes()[1]), field_name);
                 }
             }
+            // Interface methods have no place in Method; Descriptor lists the same ones in the same order.
+            let descriptor =
+                self.cap.descriptor.as_ref().and_then(|d| d.class(ClassRef::Internal(class.location)));
+            if let Some(descriptor) = descriptor.filter(|d| d.methods.len() == class.methods.len()) {
+                for (debug, described) in class.methods.iter().zip(&descriptor.methods) {
+                    if described.method_offset == 0 {
+                        let name =
+                            format!("{short}.{}{}", text(debug.name_index), text(debug.descriptor_index));
+                        self.interface_methods.insert((class.location, described.token), name);
+                    }
+                }
+            }
             self.classes.insert(class.location, name);
         }
     }
@@ -93,6 +108,10 @@ impl<'a> Names<'a> {
                 if let Some(field) = class.static_field(token) {
                     self.static_fields.entry(*offset).or_insert_with(|| format!("{short}.{}", field.name));
                 }
+            }
+            for method in class.methods.iter().filter(|m| class.is_interface() && !m.is_static_kind()) {
+                let name = format!("{short}.{}{}", method.name, method.descriptor);
+                self.interface_methods.entry((entry.class_offset, method.token)).or_insert(name);
             }
             self.virtual_names(entry.class_offset, class);
         }
@@ -237,6 +256,9 @@ impl<'a> Names<'a> {
         let short = |name: &str| short_name(name).to_owned();
         match class {
             ClassRef::Internal(offset) => {
+                if let Some(name) = self.interface_methods.get(&(offset, token)) {
+                    return name.clone();
+                }
                 let mut at = self.cap.class.class_at(offset);
                 let mut hops = 0;
                 while let (Some(info), true) = (at, hops <= self.cap.class.classes.len()) {

@@ -18,8 +18,8 @@ use crate::code::Operands;
 use crate::model::{access, ComponentTag};
 use crate::opcodes::Opcode;
 
-/// Our choice, for the whole CAP file: cells looked at. The largest applets known need some hundred thousand.
-const MAX_WORK: u64 = 50_000_000;
+/// Our choice, for the whole CAP file: cells looked at. The largest of some hundred public applets needs 75 thousand.
+const MAX_WORK: u64 = 10_000_000;
 /// Our choice: cells kept for one method.
 const MAX_KEPT: usize = 8_000_000;
 /// Our choice: subroutine calls followed in one method.

@@ -86,7 +86,7 @@ fn pool(cap: &mut Cap, wanted: impl Fn(&CpInfo) -> bool) -> &mut CpInfo {
     cap.constant_pool.entries.iter_mut().find(|e| wanted(e)).unwrap()
 }
 
-fn imported(class: &ClassRef) -> bool {
+fn imported(class: ClassRef) -> bool {
     matches!(class, ClassRef::External { .. })
 }
 
@@ -217,11 +217,11 @@ fn constant_pool() -> Vec<Case> {
             *class = ClassRef::Internal(1);
         }),
         applet("pool.class", "a class token no import has", |c| {
-            let CpInfo::Class { class: ClassRef::External { class, .. }, .. } = pool(c, |e| matches!(e, CpInfo::Class { class, .. } if imported(class))) else { panic!() };
+            let CpInfo::Class { class: ClassRef::External { class, .. }, .. } = pool(c, |e| matches!(e, CpInfo::Class { class, .. } if imported(*class))) else { panic!() };
             *class = 200;
         }),
         applet("pool.class", "a package token too high", |c| {
-            let CpInfo::Class { class: ClassRef::External { package, .. }, .. } = pool(c, |e| matches!(e, CpInfo::Class { class, .. } if imported(class))) else { panic!() };
+            let CpInfo::Class { class: ClassRef::External { package, .. }, .. } = pool(c, |e| matches!(e, CpInfo::Class { class, .. } if imported(*class))) else { panic!() };
             *package = 3;
         }),
         applet("pool.instance-field", "a token too high", |c| {
@@ -229,7 +229,7 @@ fn constant_pool() -> Vec<Case> {
             *token = 60;
         }),
         applet("pool.virtual-method", "a token no method of an import has", |c| {
-            let CpInfo::VirtualMethod { token, .. } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class, .. } if imported(class))) else { panic!() };
+            let CpInfo::VirtualMethod { token, .. } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class, .. } if imported(*class))) else { panic!() };
             *token = 99;
         }),
         applet("pool.virtual-method", "an interface", |c| {
@@ -274,7 +274,7 @@ fn constant_pool() -> Vec<Case> {
             *token = 77;
         }),
         applet("pool.type", "equals under the type of another method", |c| {
-            let CpInfo::VirtualMethod { token, .. } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class, .. } if imported(class))) else { panic!() };
+            let CpInfo::VirtualMethod { token, .. } = pool(c, |e| matches!(e, CpInfo::VirtualMethod { class, .. } if imported(*class))) else { panic!() };
             *token = 0;
         }),
         applet("pool.type", "the type of another entry", |c| {

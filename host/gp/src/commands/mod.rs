@@ -12,6 +12,7 @@ pub mod install;
 pub mod load;
 pub mod manage_channel;
 pub mod put_key;
+pub mod r_mac_session;
 pub mod select;
 pub mod set_status;
 pub mod store_data;

@@ -16,4 +16,5 @@ pub use crate::commands::initialize_update::{InitializeUpdate, KeyInformation};
 pub use crate::keys::{KeySet, KeySource, KeySourceError, SoftwareKeys};
 pub use error::{CryptogramDiffers, HostRefused, RefusedBeforeKeys, ScpError, SecurityFault};
 pub use messaging::{CounterRule, EmptyData, MacClass, Policy, SecureMessaging};
+pub(crate) use session::check_challenge;
 pub use session::{best_level, Authenticated, ChallengeCheck, Initialized, Selected, Session, SessionInfo};

@@ -12,6 +12,7 @@ use super::messaging::{Policy, SecureMessaging};
 use crate::channel::LogicalChannel;
 use crate::commands::external_authenticate::external_authenticate;
 use crate::commands::initialize_update::{initialize_update, InitializeUpdate, KeyInformation};
+use crate::commands::r_mac_session;
 use crate::commands::select::{select, Fci};
 use crate::keys::{KeySet, KeySource};
 use crate::random::SecureRandom;
@@ -336,6 +337,54 @@ impl<T: Transport> Session<'_, T, Authenticated<'_>> {
         }
     }
 
+    /// BEGIN R-MAC SESSION: answers are protected from here on. For sessions opened at level 01 or 03.
+    ///
+    /// A status word other than 9000 comes back and leaves the level as it was.
+    pub fn begin_r_mac(&mut self, r_encryption: bool) -> Result<ResponseApdu, ScpError> {
+        let base = self.level().value();
+        let added = SecurityLevel::R_MAC | if r_encryption { SecurityLevel::R_ENCRYPTION } else { 0 };
+        let i = self.state.info.key_information.i;
+        // R-ENCRYPTION without C-DECRYPTION is no level; neither is R-MAC without C-MAC.
+        let level = match SecurityLevel::try_from(base | added) {
+            Ok(level) if i.offers(level) && !self.level().has_r_mac() => level,
+            _ => return Err(ScpError::LevelNotOffered { level: self.level(), i }),
+        };
+        let answer = self.switch(&r_mac_session::begin(r_encryption))?;
+        if answer.sw.is_success() {
+            self.state.messaging.set_level(level);
+        }
+        Ok(answer)
+    }
+
+    /// END R-MAC SESSION: the answer to it is the last one protected. For sessions in which [`Self::begin_r_mac`] was.
+    pub fn end_r_mac(&mut self) -> Result<ResponseApdu, ScpError> {
+        let answer = self.send(&r_mac_session::end())?;
+        if answer.sw.is_success() {
+            let base = self.level().value() & (SecurityLevel::C_MAC | SecurityLevel::C_DECRYPTION);
+            let i = self.state.info.key_information.i;
+            let level = SecurityLevel::try_from(base)
+                .map_err(|_| ScpError::LevelNotOffered { level: self.level(), i })?;
+            self.state.messaging.set_level(level);
+        }
+        Ok(answer)
+    }
+
+    fn switch(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ScpError> {
+        let mut command = command.clone();
+        command.cla = self.channel.class(command.cla);
+        let Authenticated { messaging, .. } = &mut self.state;
+        let wrapped = messaging.wrap(&command)?;
+        let plain =
+            PlainCommand { header: command.header(), data_length: command.data().len(), secret: None };
+        match self.card.send_secured(&wrapped, Some(plain)) {
+            Ok(answer) => messaging.unwrap_switching(&answer),
+            Err(error) => {
+                messaging.close();
+                Err(error.into())
+            }
+        }
+    }
+
     /// Sends a command in clear beside the channel, as an applet may allow it. Chaining value and counter stay.
     pub fn send_clear(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ScpError> {
         send_clear(self.card, self.channel, command)
@@ -364,7 +413,8 @@ fn request<T: Transport>(
     Ok((challenge, card.send(&command)?))
 }
 
-fn check_challenge(
+/// Whether a pseudo-random card challenge is the one counter and AID give.
+pub(crate) fn check_challenge(
     keys: &dyn KeySource,
     set: &KeySet,
     parsed: &InitializeUpdate,

@@ -6,6 +6,7 @@ mod content;
 mod identity;
 mod keys;
 mod open;
+mod preflight;
 mod registry;
 
 pub use content::{
@@ -14,7 +15,8 @@ pub use content::{
 };
 pub use identity::{get_data, read_identity};
 pub use keys::{delete_key, put_keys, rotate_keys, PutKeysReport, RotateReport, RotateRequest};
-pub use open::{open_channel, ChannelOptions, LevelChoice};
+pub use open::{open_channel, open_channel_counted, ChannelOptions, LevelChoice};
+pub use preflight::{plan_removal, preflight, remove, LoadNeeds, Obstacle, Removal};
 pub use registry::read_registry;
 
 use jpkise_card::{CommandApdu, ResponseApdu, Transport};

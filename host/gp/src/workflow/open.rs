@@ -5,9 +5,9 @@ use jpkise_wire::scp03::SecurityLevel;
 use jpkise_wire::Aid;
 
 use crate::error::GpError;
-use crate::keys::KeySource;
+use crate::keys::{KeySource, TryLedger};
 use crate::random::SecureRandom;
-use crate::scp03::{Authenticated, Initialized, Policy, Session};
+use crate::scp03::{Authenticated, Initialized, Policy, ScpError, Session};
 
 /// Which security level to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,38 @@ pub fn open_channel<'a, 'k, T: Transport>(
 ) -> Result<Session<'a, T, Authenticated<'k>>, GpError> {
     let session = Session::select(card, options.aid.as_ref())?.with_policy(options.policy);
     authenticate(session.initialize_update(keys, options.kvn, rng)?, options.level)
+}
+
+/// As [`open_channel`], with failures counted per card: an attempt is counted before it is made, given back when no key
+/// was tried, and forgotten with all before it when the channel opens.
+pub fn open_channel_counted<'a, 'k, T: Transport>(
+    card: &'a mut Card<T>,
+    keys: &'k dyn KeySource,
+    options: &ChannelOptions,
+    rng: &mut dyn SecureRandom,
+    ledger: &TryLedger,
+    card_id: &str,
+) -> Result<Session<'a, T, Authenticated<'k>>, GpError> {
+    let attempt = ledger.begin(card_id, options.kvn)?;
+    match open_channel(card, keys, options, rng) {
+        Ok(session) => {
+            attempt.succeeded()?;
+            Ok(session)
+        }
+        Err(error) => {
+            if tried_keys(&error) {
+                attempt.failed();
+            } else {
+                attempt.not_made()?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Whether the card may have counted a failure. A line that broke may have broken behind EXTERNAL AUTHENTICATE.
+fn tried_keys(error: &GpError) -> bool {
+    matches!(error, GpError::Channel(ScpError::Cryptogram(_) | ScpError::HostRefused(_) | ScpError::Card(_)))
 }
 
 /// EXTERNAL AUTHENTICATE at the level chosen.

@@ -3,6 +3,8 @@
 mod firewall;
 mod interp;
 mod invoke;
+mod memory;
+mod operands;
 mod value;
 
 pub(crate) use value::{raise, reason, type_fault, Cell, Exception, Outcome, Trap, Value};

@@ -19,6 +19,62 @@ pub(super) struct Places {
     pub(super) cells: u16,
 }
 
+/// Makes the variable before and after `x = x + c` one, where nothing else wants both: the increment instructions work
+/// in place. Whether anything was joined.
+pub(super) fn join_increments(body: &mut Body) -> bool {
+    let mut joined = false;
+    loop {
+        let conflicts = Liveness::compute(body).conflicts(body);
+        let is_parameter = |web: Web| body.parameters.iter().any(|(p, _)| *p == web);
+        let found = increments(&body.items).find(|(from, to)| {
+            let apart = conflicts.get(from).is_none_or(|c| !c.contains(to));
+            from != to && apart && !(is_parameter(*from) && is_parameter(*to))
+        });
+        let Some((from, to)) = found else { return joined };
+        let (kept, gone) = if is_parameter(to) { (to, from) } else { (from, to) };
+        for item in &mut body.items {
+            if let Item::Op(Op::Load(_, web) | Op::Store(_, web) | Op::Increment(_, web, _), _) = item {
+                if *web == gone {
+                    *web = kept;
+                }
+            }
+        }
+        joined = true;
+    }
+}
+
+/// Variables that are loaded, changed by a constant, and stored as another one.
+fn increments(items: &[Item]) -> impl Iterator<Item = (Web, Web)> + '_ {
+    (0..items.len()).filter_map(|at| {
+        let op = |i: usize| match items.get(at + i) {
+            Some(Item::Op(op, _)) => Some(op),
+            _ => None,
+        };
+        let is_constant = |op: &Op| matches!(op, Op::Short(_) | Op::Int(_));
+        let changes =
+            |op: &Op| matches!(op, Op::Plain(Opcode::Sadd | Opcode::Ssub | Opcode::Iadd | Opcode::Isub));
+        match (op(0)?, op(1)?, op(2)?, op(3)?, op(4)) {
+            (Op::Load(_, from), c, add, Op::Store(_, to), _) if is_constant(c) && changes(add) => {
+                Some((*from, *to))
+            }
+            (c, Op::Load(_, from), add, Op::Store(_, to), _) if is_constant(c) && changes(add) => {
+                Some((*from, *to))
+            }
+            (Op::Load(_, from), c, add, Op::Dup { .. }, Some(Op::Store(_, to)))
+                if is_constant(c) && changes(add) =>
+            {
+                Some((*from, *to))
+            }
+            (Op::Load(_, from), Op::Dup { .. }, c, add, Some(Op::Store(_, to)))
+                if is_constant(c) && changes(add) =>
+            {
+                Some((*from, *to))
+            }
+            _ => None,
+        }
+    })
+}
+
 /// Where a variable outside cells 0 to 3 is stored and loaded at once, `dup` in front of the store is shorter.
 pub(super) fn reuse_stored(body: &mut Body, places: &Places) {
     for index in 1..body.items.len() {

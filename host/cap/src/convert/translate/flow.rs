@@ -186,7 +186,8 @@ impl Interpreter<'_> {
         if known.stack.len() != state.stack.len() {
             return Err((from, ConvertRule::Malformed("stacks of different depth meet")));
         }
-        let widen = self.visits[block] >= PATIENCE;
+        // Every loop has a jump back; widening elsewhere would undo what conditions have told.
+        let widen = from >= block && self.visits[block] >= PATIENCE;
         let merge = |old: Range, new: Range| if widen { old.widen(old.hull(new)) } else { old.hull(new) };
         let before = known.clone();
         for (old, new) in known.stack.iter_mut().zip(&state.stack) {

@@ -81,7 +81,14 @@ pub(super) fn resolve_all(package: &Package<'_>, int: bool) -> Result<Operands, 
                     Err(rule) => {
                         let line = code.and_then(|code| code.line(at));
                         let error = class.method_diagnostic(method, line, rule);
-                        if !errors.contains(&error) {
+                        // A synchronized block is entered once and left in several places.
+                        let again = |e: &Diagnostic| {
+                            *e.rule == ConvertRule::Synchronized
+                                && (&e.class, &e.member) == (&error.class, &error.member)
+                        };
+                        if !errors.contains(&error)
+                            && !(*error.rule == ConvertRule::Synchronized && errors.iter().any(again))
+                        {
                             errors.push(error);
                         }
                         operands.push(Operand::None);
@@ -191,6 +198,7 @@ pub(super) fn translate(
     .map_err(one)?;
     optimize::optimize(&mut body);
     alloc::remove_dead_stores(&mut body);
+    alloc::join_increments(&mut body);
     optimize::optimize(&mut body);
     let places = alloc::place(&body);
     let cells = usize::from(places.cells);
@@ -290,7 +298,7 @@ fn variables(
     let Some(code) = &method.code else { return Vec::new() };
     let mut out = Vec::new();
     for variable in &code.variables {
-        let parameter = variable.start == 0;
+        let parameter = variable.start == 0 && variable.slot < code.max_locals;
         let defined = (variable.start.saturating_sub(1)..variable.end).find_map(|at| {
             let jvm = &code.instructions.get(at)?.jvm;
             let same = matches!(jvm, Jvm::Store(_, s) | Jvm::Load(_, s) | Jvm::Increment { slot: s, .. } if *s == variable.slot);

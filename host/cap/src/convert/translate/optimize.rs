@@ -122,11 +122,22 @@ fn rewrite_tail(out: &mut Vec<Item>) -> bool {
         },
         (Load(hold, _), Plain(Opcode::Pop)) if hold.cells() == 1 => vec![],
         (Load(Hold::Int, _), Plain(Opcode::Pop2)) => vec![],
-        (Op::Switch { .. }, _) => return false,
+        (Op::Short(-1), Plain(Opcode::Sand))
+        | (Op::Short(0), Plain(Opcode::Sadd | Opcode::Ssub | Opcode::Sor | Opcode::Sxor)) => vec![],
         (_, Op::Switch { int, default, cases }) if cases.is_empty() => {
             let pop = if *int { Opcode::Pop2 } else { Opcode::Pop };
             let (first, default) = (pair[0].clone(), *default);
             vec![first, Plain(pop), Op::Branch(Opcode::Goto, default)]
+        }
+        (_, Op::Switch { int, default, cases }) if cases.len() == 1 => {
+            let (first, default, (key, target)) = (pair[0].clone(), *default, cases[0]);
+            let mut new = vec![first];
+            match (int, i16::try_from(key)) {
+                (false, Ok(key)) => new.extend([Op::Short(key), Op::Branch(Opcode::IfScmpeq, target)]),
+                _ => new.extend([Op::Int(key), Plain(Opcode::Icmp), Op::Branch(Opcode::Ifeq, target)]),
+            }
+            new.push(Op::Branch(Opcode::Goto, default));
+            new
         }
         _ => return false,
     };

@@ -115,6 +115,9 @@ class IssuanceTest {
         card.secure("84CA7F49", Hex.bytes("01")).sw(0x6700);
         card.secure("84CA7F49", Hex.bytes("010000")).sw(0x6700);
         card.secure("84CA7F49", Hex.bytes("0200")).sw(0x6985, "an EMPTY key");
+        card.secure("84CADF3E", Hex.bytes("0000")).sw(0x6A80, "no key, while no proof waits");
+        card.secure("84CADF3E", Hex.bytes("0300")).sw(0x6A80);
+        card.secure("84CADF3E", Hex.bytes("0100")).sw(0x6985, "no proof waits");
         card.admin(0x2B, TestCard.AUTH, HASH).ok();
         assertEquals(224, card.secure("84CADF3E", Hex.bytes("0100")).ok().data().length);
         assertEquals(32, card.secure("84CADF3E", Hex.bytes("0101")).ok().data().length);

@@ -1,0 +1,5 @@
+package interfaces;
+
+interface Named {
+    byte name();
+}

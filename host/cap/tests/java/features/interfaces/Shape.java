@@ -1,0 +1,9 @@
+package interfaces;
+
+interface Shape {
+    short SIDES = 4;
+
+    short area();
+
+    void scale(short by);
+}

@@ -1,0 +1,7 @@
+package mirandas;
+
+interface Runner {
+    short run(short a);
+
+    void stop();
+}

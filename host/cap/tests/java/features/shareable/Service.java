@@ -1,0 +1,7 @@
+package shareable;
+
+import javacard.framework.Shareable;
+
+public interface Service extends Shareable {
+    short ask(byte[] buffer, short offset);
+}

@@ -1,0 +1,7 @@
+package refused.asserts;
+
+class X {
+    static void check(short a) {
+        assert a > 0; //! assert is not part of Java Card
+    }
+}

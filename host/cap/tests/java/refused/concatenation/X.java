@@ -1,0 +1,7 @@
+package refused.concatenation;
+
+class X {
+    static Object join(short a) {
+        return "a" + a; //! string concatenation is not part of Java Card
+    }
+}
