@@ -111,22 +111,14 @@ fn step(cap: &Cap, all: &[DisassembledMethod], f: &mut Frame, i: &Instruction) -
             f.push_int(v);
         }
         O::Sload | O::Sload0 | O::Sload1 | O::Sload2 | O::Sload3 => {
-<<<<<<< HEAD
-            f.stack.push(f.locals[local(i, O::Sload0)])
-=======
             f.stack.push(f.locals[local(i, O::Sload0)]);
->>>>>>> w-jcvm
         }
         O::Iload | O::Iload0 | O::Iload1 | O::Iload2 | O::Iload3 => {
             let n = local(i, O::Iload0);
             f.stack.extend([f.locals[n], f.locals[n + 1]]);
         }
         O::Sstore | O::Sstore0 | O::Sstore1 | O::Sstore2 | O::Sstore3 => {
-<<<<<<< HEAD
-            f.locals[local(i, O::Sstore0)] = f.pop()
-=======
             f.locals[local(i, O::Sstore0)] = f.pop();
->>>>>>> w-jcvm
         }
         O::Istore | O::Istore0 | O::Istore1 | O::Istore2 | O::Istore3 => {
             let n = local(i, O::Istore0);
