@@ -1,9 +1,13 @@
 //! Prints what the virtual machine takes, for the table of budgets: `cargo run --release --example figures CAP`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jpkise_cap::{Aid, Cap};
-use jpkise_jcvm::{Card, CryptoProvider, InstallRequest, NoServices, Process, Profile, Random, RustCrypto};
+use jpkise_jcvm::{
+    Card, CryptoProvider, InstallRequest, NoServices, Process, Profile, Random, RustCrypto, Tracer,
+};
 
 fn median(times: &mut [Duration]) -> Duration {
     times.sort();
@@ -54,6 +58,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         after_load.transient - after.transient
     );
 
+    let count = Arc::new(AtomicU64::new(0));
+    let counter = count.clone();
+    card.set_tracer(Some(Tracer::new(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    })));
+    card.process(&command, &mut NoServices)?;
+    card.set_tracer(None);
+    println!("GET DATA DF30 takes {} instructions", count.load(Ordering::Relaxed));
     let many = 10_000u32;
     let mut trivial = Vec::new();
     for _ in 0..20 {

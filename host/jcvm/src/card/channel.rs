@@ -56,7 +56,7 @@ impl Card {
             Err(Trap::Power) => return Err(CardError::PowerLost),
             Err(Trap::Fault(fault)) => {
                 self.end_command()?;
-                return Err(CardError::Fault(fault));
+                return Err(CardError::Fault(*fault));
             }
             Err(_) => false,
         };
@@ -107,7 +107,7 @@ impl Card {
         self.end_command()?;
         self.clear_on_deselect(applet.package);
         match result {
-            Err(Trap::Fault(fault)) => Err(CardError::Fault(fault)),
+            Err(Trap::Fault(fault)) => Err(CardError::Fault(*fault)),
             _ => Ok(()),
         }
     }
@@ -181,7 +181,7 @@ impl Card {
         match found {
             Ok(found) => Ok(found.is_some()),
             Err(Trap::Power) => Err(CardError::PowerLost),
-            Err(Trap::Fault(fault)) => Err(CardError::Fault(fault)),
+            Err(Trap::Fault(fault)) => Err(CardError::Fault(*fault)),
             Err(_) => Ok(false),
         }
     }

@@ -215,7 +215,7 @@ impl Card {
                 Err(Trap::Power) => return Err(CardError::PowerLost),
                 Err(Trap::Fault(fault)) => {
                     self.end_command()?;
-                    return Err(CardError::Fault(fault));
+                    return Err(CardError::Fault(*fault));
                 }
                 // What uninstall throws does not stop the deletion (JCRE 11.3.4.2).
                 _ => self.end_command()?,

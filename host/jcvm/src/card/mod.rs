@@ -270,7 +270,7 @@ impl Card {
     pub(super) fn refusal(&self, trap: Trap) -> CardError {
         match trap {
             Trap::Power => CardError::PowerLost,
-            Trap::Fault(fault) => CardError::Fault(fault),
+            Trap::Fault(fault) => CardError::Fault(*fault),
             Trap::Raise(Exception::Iso, reason) => CardError::Refused(reason.unsigned()),
             Trap::Raise(..) => CardError::Refused(sw::UNKNOWN),
             Trap::Throw(at) => CardError::Refused(self.status_of(at)),

@@ -1,7 +1,7 @@
 //! Calls, returns and exceptions.
 
 use super::interp::Flow;
-use super::{type_fault, Args, Cell, Exception, Fault, FaultKind, Frame, Outcome, Trap, Value, Vm};
+use super::{type_fault, Args, Cell, Exception, FaultKind, Frame, Outcome, Trap, Value, Vm};
 use crate::bits::UnsignedBits;
 use crate::class::{ClassId, Constant, Target};
 use crate::heap::{Context, Object, Owner, Ref};
@@ -154,11 +154,13 @@ impl Vm<'_> {
         let exception = match trap {
             Trap::Raise(exception, reason) => self.exception(exception, reason)?,
             Trap::Throw(exception) => exception,
-            Trap::Fault(Fault { kind, at: None }) => {
-                let at = u16::try_from(at).ok().map(|at| (self.package.aid, at));
-                return Err(Trap::Fault(Fault { kind, at }));
+            Trap::Fault(mut fault) => {
+                if fault.at.is_none() {
+                    fault.at = u16::try_from(at).ok().map(|at| (self.package.aid, at));
+                }
+                return Err(Trap::Fault(fault));
             }
-            other => return Err(other),
+            Trap::Power => return Err(Trap::Power),
         };
         let object = self.object(exception)?;
         let class = ClassId::of(&object);

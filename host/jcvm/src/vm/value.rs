@@ -220,7 +220,8 @@ pub(crate) enum Trap {
     Raise(Exception, i16),
     /// An exception object is under way.
     Throw(Ref),
-    Fault(Fault),
+    /// Boxed, so that what every instruction returns stays small.
+    Fault(Box<Fault>),
     /// Power lost.
     Power,
 }
@@ -229,7 +230,7 @@ pub(crate) type Outcome<T> = Result<T, Trap>;
 
 impl From<FaultKind> for Trap {
     fn from(kind: FaultKind) -> Self {
-        Self::Fault(Fault { kind, at: None })
+        Self::Fault(Box::new(Fault { kind, at: None }))
     }
 }
 

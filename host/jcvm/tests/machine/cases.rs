@@ -1,15 +1,4 @@
-<<<<<<< HEAD:host/jcvm/tests/machine/cases.rs
 //! Cases as readable data: small methods in the assembler of the CAP crate's tests, and what comes out.
-=======
-//! Every instruction: normal, boundary and exception cases, written in the assembler of the CAP crate's tests.
-
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-#[path = "../../cap/tests/verify/asm/mod.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod asm;
-mod common;
->>>>>>> main:host/jcvm/tests/opcodes.rs
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

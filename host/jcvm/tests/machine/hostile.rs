@@ -2,19 +2,6 @@
 //!
 //! Seeded and bounded; `JPKISE_FUZZ_ROUNDS` makes it longer.
 
-<<<<<<< HEAD:host/jcvm/tests/machine/hostile.rs
-=======
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-#[path = "../../cap/tests/verify/asm/mod.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod asm;
-mod common;
-#[path = "../../cap/tests/verify/samples.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod samples;
-
->>>>>>> main:host/jcvm/tests/hostile.rs
 use std::sync::Arc;
 
 use super::common::{self, aid, jpki_cap, OpenChannel};

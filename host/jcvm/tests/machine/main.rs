@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 /// The assembler and the samples of the CAP crate's own tests.
-#[path = "../../../cap/tests/verify/asm.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic)]
+#[path = "../../../cap/tests/verify/asm/mod.rs"]
+#[allow(dead_code, unused_imports, clippy::all, clippy::pedantic)]
 mod asm;
 mod cases;
 #[path = "../common/mod.rs"]
@@ -12,5 +12,5 @@ mod common;
 mod firewall;
 mod hostile;
 #[path = "../../../cap/tests/verify/samples.rs"]
-#[allow(dead_code, clippy::all, clippy::pedantic)]
+#[allow(dead_code, unused_imports, clippy::all, clippy::pedantic)]
 mod samples;
