@@ -7,7 +7,8 @@ use std::time::Instant;
 use jpkise_card::Card;
 use jpkise_gpse::vpcd::{self, Event, Options};
 use jpkise_gpse::GpSe;
-use jpkise_jpki::edge::TokenProfile;
+use jpkise_jpki::edge::{TokenProfile, INSTANCE_AID};
+use jpkise_lab::simulator::KeptCard;
 use jpkise_lab::{chain, simulator};
 use serde_json::json;
 
@@ -28,21 +29,35 @@ pub fn run(app: &App, arguments: &SimArgs) -> Result<(), CliError> {
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .map_err(|e| CliError::internal(e.to_string()))?;
 
-    let mut card = simulator::start()?;
+    let (mut card, mut kept) = match &arguments.state {
+        None => (simulator::start(arguments.runtime.into())?, None),
+        Some(path) => {
+            let (card, kept) = simulator::start_kept(arguments.runtime.into(), path)?;
+            (card, Some(kept))
+        }
+    };
     app.talk(&Text::new("sim-start").with("runtime", card.transport_mut().runtime_name()));
     let traces = Traces::watch(app, &mut card, None)?;
     if arguments.personalized {
         personalize(app, &mut card, arguments.token.into())?;
+        keep(&mut kept)?;
     }
-    let served = serve(app, &mut card, arguments, &stop);
+    let served = serve(app, &mut card, arguments, &stop, &mut kept);
     let closed = traces.close();
+    let saved = keep(&mut kept);
     let apdus = served?;
+    saved?;
     app.talk(&Text::new("sim-stopped").count("apdus", apdus));
     app.json(&json!({ "apdus": apdus }))?;
     closed
 }
 
 fn personalize(app: &App, card: &mut Card<GpSe>, profile: TokenProfile) -> Result<(), CliError> {
+    // A card from a file may be personalised already; it stays the user's own.
+    if card.transport_mut().registry().application(&INSTANCE_AID).is_some() {
+        app.talk(&Text::new("sim-personalized-before"));
+        return Ok(());
+    }
     app.talk(&Text::new("sim-personalizing"));
     let clock = Instant::now();
     chain::provision(card, &lab_options(profile)?, &mut |_| {})?;
@@ -58,15 +73,35 @@ fn personalize(app: &App, card: &mut Card<GpSe>, profile: TokenProfile) -> Resul
     Ok(())
 }
 
-fn serve(app: &App, card: &mut Card<GpSe>, arguments: &SimArgs, stop: &AtomicBool) -> Result<u64, CliError> {
+/// Writes the card to its file, if it has one.
+fn keep(kept: &mut Option<KeptCard>) -> Result<(), CliError> {
+    let Some(kept) = kept else { return Ok(()) };
+    kept.save().map_err(|error| {
+        CliError::new(Exit::Internal, Text::new("err-state-write").with("path", kept.path().display()))
+            .detail(error.to_string())
+            .next(Text::new("rec-file"))
+    })
+}
+
+fn serve(
+    app: &App,
+    card: &mut Card<GpSe>,
+    arguments: &SimArgs,
+    stop: &AtomicBool,
+    kept: &mut Option<KeptCard>,
+) -> Result<u64, CliError> {
     let options = Options { address: arguments.vpcd.clone(), ..Options::default() };
     let mut apdus = 0;
+    let mut saved = Ok(());
     vpcd::serve(&options, card.transport_mut(), stop, &mut |event| match event {
         Event::Connected => app.talk(&Text::new("sim-waiting").with("address", &arguments.vpcd)),
         Event::Disconnected if !stop.load(Ordering::Relaxed) => app.talk(&Text::new("sim-reader-gone")),
         Event::Exchange { .. } => apdus += 1,
+        // Between two sessions nobody waits for an answer.
+        Event::PoweredOff if saved.is_ok() => saved = keep(kept),
         _ => {}
     })?;
+    saved?;
     Ok(apdus)
 }
 
