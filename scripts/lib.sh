@@ -14,10 +14,11 @@ as_root() {
   fi
 }
 
-# Distribution packages, each with the test that shows it is there already.
+# Distribution packages, each with the test that shows it is there already. $@: those that matter; none: all.
 missing_packages() {
   local package probe
   while read -r package probe; do
+    [ $# -eq 0 ] || [[ " $* " == *" $package "* ]] || continue
     eval "$probe" >/dev/null 2>&1 || printf '%s ' "$package"
   done <<'EOF'
 openjdk-17-jdk-headless javac_is_17_or_later
@@ -33,23 +34,25 @@ util-linux command -v flock
 EOF
 }
 
+javac_major() { javac -version 2>&1 | sed -nE 's/^javac ([0-9]+).*/\1/p'; }
+
 javac_is_17_or_later() {
   local major
-  major=$(javac -version 2>&1 | sed -nE 's/^javac ([0-9]+).*/\1/p')
+  major=$(javac_major)
   [ -n "$major" ] && [ "$major" -ge 17 ]
 }
 
-# Installs what is missing by apt; a machine without apt gets the list of names.
+# Installs what is missing (of $@, or at all) by apt; a machine without apt gets the list of names.
 ensure_packages() {
   local missing
-  missing=$(missing_packages)
+  missing=$(missing_packages "$@")
   [ -z "$missing" ] && return 0
   command -v apt-get >/dev/null 2>&1 || die "please install: $missing"
   say "installing: $missing"
   as_root apt-get update -qq
   # shellcheck disable=SC2086
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
-  missing=$(missing_packages)
+  missing=$(missing_packages "$@")
   [ -z "$missing" ] || die "still missing after the installation: $missing"
 }
 

@@ -85,6 +85,9 @@ pub struct DemoArgs {
     /// Token profile of the applet.
     #[arg(long, value_enum, default_value_t = Token::Phone, hide_default_value = true)]
     pub token: Token,
+    /// What runs the applets of the simulated card.
+    #[arg(long, value_enum, default_value_t = Runtime::Jcvm, hide_default_value = true)]
+    pub runtime: Runtime,
 }
 
 /// `jpkise sim`.
@@ -93,6 +96,12 @@ pub struct SimArgs {
     /// Where vpcd listens.
     #[arg(long, value_name = "HOST:PORT", default_value = "localhost:35963", hide_default_value = true)]
     pub vpcd: String,
+    /// What runs the applets.
+    #[arg(long, value_enum, default_value_t = Runtime::Jcvm, hide_default_value = true)]
+    pub runtime: Runtime,
+    /// File in which the card is kept.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
     /// Install and personalise the JPKI applet first.
     #[arg(long)]
     pub personalized: bool,
@@ -112,6 +121,8 @@ pub enum CapVerb {
     Dump(CapFileArgs),
     /// Structure and types of a CAP file, against the export files of its imports.
     Verify(CapFileArgs),
+    /// Installs an applet on the virtual machine alone and sends it commands.
+    Run(CapRunArgs),
 }
 
 /// `jpkise cap build`.
@@ -178,6 +189,44 @@ pub struct CapFileArgs {
     pub export_path: Vec<PathBuf>,
 }
 
+/// `jpkise cap run`.
+#[derive(Debug, Args)]
+pub struct CapRunArgs {
+    /// The CAP file with the applet.
+    pub cap: PathBuf,
+    /// Instance AID; the module's when not given.
+    #[arg(long = "aid", value_name = "HEX")]
+    pub instance: Option<Aid>,
+    /// Module AID; the package's only one when not given.
+    #[arg(long, value_name = "HEX")]
+    pub module: Option<Aid>,
+    /// Installation parameters, value of C9.
+    #[arg(long, value_name = "HEX", value_parser = parameters, default_value = "", hide_default_value = true)]
+    pub parameters: Bytes,
+    /// CAP files that this one imports.
+    #[arg(long = "import", value_name = "CAP")]
+    pub imports: Vec<PathBuf>,
+    /// Commands in hexadecimal, one a line; standard input when not given.
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// Over the contactless interface.
+    #[arg(long)]
+    pub contactless: bool,
+    /// Show every instruction.
+    #[arg(long)]
+    pub trace_bytecode: bool,
+}
+
+/// Bytes given in hexadecimal.
+// A bare Vec would make clap expect one value per byte.
+#[derive(Debug, Clone)]
+pub struct Bytes(pub Vec<u8>);
+
+fn parameters(text: &str) -> Result<Bytes, String> {
+    let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':')).collect();
+    hex::decode(digits).map(Bytes).map_err(|e| e.to_string())
+}
+
 /// `jpkise trace`.
 #[derive(Debug, Subcommand)]
 pub enum TraceVerb {
@@ -195,4 +244,14 @@ pub enum Token {
     Phone,
     /// The plastic card: `JPKIAPICCTOKEN2`, user-authentication certificate free.
     Card,
+}
+
+/// What runs the applets of a simulated card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Runtime {
+    /// The Java Card VM in this program.
+    Jcvm,
+    /// jCardSim in a child JVM.
+    #[value(name = "jcardsim")]
+    JCardSim,
 }

@@ -13,6 +13,7 @@ use jpkise_jpki::personalize::PersonalizeError;
 use jpkise_jpki::{AdminError, ChannelError, ClientError};
 use jpkise_lab::chain::ChainError;
 use jpkise_lab::files::FileError;
+use jpkise_lab::simulator::StartError;
 use jpkise_wire::StatusWord;
 
 use crate::error::CliError;
@@ -264,6 +265,23 @@ impl From<LaunchError> for CliError {
             _ => Self::new(Exit::NoCard, Text::new("err-runtime-missing"))
                 .detail(detail)
                 .next(Text::new("rec-runtime-missing")),
+        }
+    }
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::JCardSim(error) => error.into(),
+            StartError::Transport(error) => error.into(),
+            StartError::NoState => {
+                Self::new(Exit::Usage, Text::new("err-no-state")).next(Text::new("rec-no-state"))
+            }
+            StartError::State { path, source } => {
+                let text = Text::new("err-state").with("path", path.display());
+                Self::new(Exit::Usage, text).detail(source.to_string()).next(Text::new("rec-state"))
+            }
+            other => Self::internal(other.to_string()),
         }
     }
 }

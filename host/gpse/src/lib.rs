@@ -23,4 +23,5 @@ pub use manager::GpSe;
 pub use profile::Profile;
 pub use random::Randomness;
 pub use runtime::jcardsim::JCardSim;
+pub use runtime::jcvm::Jcvm;
 pub use runtime::{GpServices, Interface, NoApplets, Runtime, RuntimeError};

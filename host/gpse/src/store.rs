@@ -1,9 +1,11 @@
 //! Non-volatile memory of the card manager: named records, changed together or not at all.
 //!
-//! The registry lives in region `gp` of the card's memory, outside the transactions of applets. A store that also
-//! holds the heap of a runtime commits both with one journal; until then the records are kept in memory.
+//! The registry lives in region `gp` of the card's memory, outside the transactions of applets. On `jcvm` that memory
+//! also holds the applets ([`Jcvm::store`](crate::Jcvm::store)) and shares their fate when power fails; a runtime
+//! without memory of its own goes with [`MemoryStore`].
 
 mod record;
+pub(crate) mod region;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +32,9 @@ pub enum StoreError {
     /// Writing failed; nothing has changed. The command answers 6581.
     #[error("memory could not be written: {0}")]
     Write(String),
+    /// Power failed; whether the change was made shows after the next reset.
+    #[error("power lost")]
+    PowerLost,
     /// What is stored is no registry.
     #[error("stored record {name} is damaged")]
     Damaged {
@@ -59,17 +64,21 @@ impl Store for MemoryStore {
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        for change in changes {
-            match *change {
-                Change::Put(name, value) => {
-                    self.records.insert(name.to_vec(), Zeroizing::new(value.to_vec()));
-                }
-                Change::Remove(name) => {
-                    self.records.remove(name);
-                }
+        apply(&mut self.records, changes);
+        Ok(())
+    }
+}
+
+fn apply(records: &mut Records, changes: &[Change<'_>]) {
+    for change in changes {
+        match *change {
+            Change::Put(name, value) => {
+                records.insert(name.to_vec(), Zeroizing::new(value.to_vec()));
+            }
+            Change::Remove(name) => {
+                records.remove(name);
             }
         }
-        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The runtime seam on jCardSim: real applets behind the card manager. Needs the built runtime, else skips.
+//! What is jCardSim's own: a process that ends, hangs, prints or is not there. Needs the built runtime, else skips.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -6,295 +6,24 @@ mod common;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use common::{case4, lv, send, status, unhex, Host};
+use common::bench::{install, jcardsim_options, select, Bench, ONE, PROBE};
+use common::{send, unhex};
 use jpkise_card::{Transport, TransportError};
-use jpkise_gpse::runtime::jcardsim::{LaunchError, Options, JAR_PATH};
-use jpkise_gpse::{GpSe, Interface, JCardSim, Profile, RuntimeError};
-use jpkise_wire::scp03::StaticKeys;
-
-const PROBE_PACKAGE: &str = "F04A504B4950524F";
-const PROBE: &str = "F04A504B4950524F01";
-const MANY: &str = "F04A504B4950524F02";
-const ONE: &str = "F04A504B4900000001";
-const TWO: &str = "F04A504B4900000002";
-
-fn options() -> Option<Options> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let jar = std::env::var_os("JPKISE_JCARDSIM").map_or_else(|| root.join(JAR_PATH), PathBuf::from);
-    let classes = root.join("jcardsim-tests/runtime/target/test-classes");
-    if !jar.is_file() || !classes.is_dir() {
-        println!("skipped: {} is not built", jar.display());
-        return None;
-    }
-    let mut options = Options::new(jar);
-    options.class_path.push(classes);
-    Some(options)
-}
-
-fn card_with(options: &Options) -> GpSe {
-    let runtime = JCardSim::launch(options).unwrap();
-    GpSe::in_memory(Profile::default(), Box::new(runtime)).unwrap()
-}
-
-fn card() -> Option<GpSe> {
-    options().map(|options| card_with(&options))
-}
-
-/// INSTALL [for install and make selectable] with the parameters in C9.
-fn install(card: &mut GpSe, module: &str, instance: &str, parameters: &str) -> String {
-    install_with(card, module, instance, "00", parameters)
-}
-
-fn install_with(card: &mut GpSe, module: &str, instance: &str, privileges: &str, parameters: &str) -> String {
-    assert!(status(card, "00A4040000").starts_with("90"));
-    let mut host = Host::default(card, 0x01);
-    let c9 = format!("C9{:02X}{parameters}", parameters.len() / 2);
-    let data = lv(&[PROBE_PACKAGE, module, instance, privileges, &c9, ""]);
-    host.send(card, &case4("80E60C00", &data))
-}
-
-fn delete(card: &mut GpSe, aid: &str) -> String {
-    assert!(status(card, "00A4040000").starts_with("90"));
-    let mut host = Host::default(card, 0x01);
-    host.send(card, &case4("80E40000", &format!("4F{:02X}{aid}", aid.len() / 2)))
-}
-
-fn select(card: &mut GpSe, aid: &str) -> String {
-    send(card, &format!("00A4040C{:02X}{aid}", aid.len() / 2))
-}
+use jpkise_gpse::runtime::jcardsim::{LaunchError, Options};
+use jpkise_gpse::{GpSe, JCardSim, Profile, RuntimeError};
 
 #[test]
-fn an_applet_is_installed_selected_and_answers() {
-    let Some(mut card) = card() else { return };
-    assert_eq!(install(&mut card, PROBE, ONE, ""), "009000");
+fn what_an_applet_prints_stays_out_of_the_protocol() {
+    let Some(bench) = Bench::jcardsim() else { return };
+    let mut card = bench.card();
+    assert_eq!(install(&mut card, "F04A504B495052494E01", ONE, ""), "009000");
     assert_eq!(select(&mut card, ONE), "9000");
-    // Protocol T=1 on contacts; selected by a SELECT.
-    assert_eq!(send(&mut card, "8010000000"), "0101009000");
-    assert_eq!(send(&mut card, "80120000021234"), "12349000");
-    // The longest short command, case 4: jCardSim's own buffer is too small for it.
-    let longest = case4("80120000", &"A5".repeat(255));
-    assert_eq!(send(&mut card, &longest), "A5".repeat(255) + "9000");
-    assert_eq!(send(&mut card, "80146A80"), "6A80");
-    assert_eq!(send(&mut card, "80160000"), "6F00");
-    assert_eq!(send(&mut card, "80FF0000"), "6D00");
-    // What a library prints to stdout must not end up in the protocol.
-    assert_eq!(send(&mut card, "801A0000015A"), "5A9000");
-    // Another AID goes to the selected applet.
-    assert_eq!(send(&mut card, "00A4040005F000000000"), "6A82");
-    assert_eq!(send(&mut card, "80120000021234"), "12349000");
-}
-
-#[test]
-fn malformed_commands_answer_6700_and_leave_the_applet_alone() {
-    let Some(mut card) = card() else { return };
-    install(&mut card, PROBE, ONE, "");
-    select(&mut card, ONE);
-    for command in
-        ["", "80", "801200", "8012000005AA", "80120000000001", "801200000000020A", "8012000002AABBCCDD"]
-    {
-        assert_eq!(send(&mut card, command), "6700", "{command}");
-    }
-    // Well formed but extended, which this applet does not take.
-    assert_eq!(send(&mut card, "801200000000021234"), "6700");
-    assert_eq!(send(&mut card, "80120000021234"), "12349000");
-}
-
-#[test]
-fn a_failed_installation_leaves_nothing_behind() {
-    let Some(mut card) = card() else { return };
-    for (fault, answer) in [("01", "6A84"), ("02", "6A84"), ("03", "6F00"), ("06", "6F00")] {
-        assert_eq!(install(&mut card, PROBE, ONE, fault), answer, "{fault}");
-        assert_eq!(select(&mut card, ONE), "6A82", "{fault}");
-    }
-    // The AID is still free.
-    assert_eq!(install(&mut card, PROBE, ONE, ""), "009000");
-    assert_eq!(select(&mut card, ONE), "9000");
-    assert_eq!(install(&mut card, PROBE, ONE, ""), "6985");
-}
-
-#[test]
-fn an_applet_may_decline_to_be_selected() {
-    let Some(mut card) = card() else { return };
-    install(&mut card, PROBE, ONE, "");
-    for fault in ["04", "05"] {
-        assert_eq!(install(&mut card, PROBE, TWO, fault), "009000");
-        assert_eq!(select(&mut card, ONE), "9000");
-        assert_eq!(select(&mut card, TWO), "6999");
-        // Nothing is selected now, not even what was selected before.
-        assert_eq!(send(&mut card, "8010000000"), "6999");
-        assert_eq!(delete(&mut card, TWO), "009000");
-    }
-    assert_eq!(select(&mut card, ONE), "9000");
-}
-
-#[test]
-fn deleted_instances_can_be_installed_again() {
-    let Some(mut card) = card() else { return };
-    for _ in 0..3 {
-        assert_eq!(install(&mut card, PROBE, ONE, ""), "009000");
-        assert_eq!(install(&mut card, PROBE, TWO, ""), "009000");
-        assert_eq!(select(&mut card, TWO), "9000");
-        assert_eq!(delete(&mut card, ONE), "009000");
-        assert_eq!(select(&mut card, ONE), "6A82");
-        assert_eq!(delete(&mut card, TWO), "009000");
-    }
-}
-
-#[test]
-fn transient_memory_follows_selection_and_reset() {
-    let Some(mut card) = card() else { return };
-    install(&mut card, PROBE, ONE, "");
-    select(&mut card, ONE);
-    for (command, answer) in
-        [("8022010000", "01"), ("8022010000", "02"), ("8022020000", "01"), ("8022020000", "02")]
-    {
-        assert_eq!(send(&mut card, command), format!("{answer}9000"));
-    }
-    select(&mut card, ONE);
-    assert_eq!(send(&mut card, "8022010000"), "039000");
-    assert_eq!(send(&mut card, "8022020000"), "019000");
-    assert_eq!(send(&mut card, "8010000000"), "0101019000", "one deselection");
-    card.reset().unwrap();
-    assert_eq!(send(&mut card, "8022010000"), "6D00", "the issuer's domain is selected again");
-    select(&mut card, ONE);
-    assert_eq!(send(&mut card, "8022010000"), "019000");
-}
-
-#[test]
-fn the_interface_shows_in_the_protocol_byte() {
-    let Some(mut card) = card() else { return };
-    install(&mut card, PROBE, ONE, "");
-    card.set_interface(Interface::Contactless);
-    card.reset().unwrap();
-    select(&mut card, ONE);
-    assert_eq!(send(&mut card, "8010000000"), "0181009000");
-}
-
-#[test]
-fn the_secure_channel_of_an_applet_works_at_every_level() {
-    let Some(mut card) = card() else { return };
-    install(&mut card, PROBE, ONE, "");
-    let keys = StaticKeys::same(&unhex(common::TEST_KEY)).unwrap();
-    for level in [0x00u8, 0x01, 0x03, 0x11, 0x13, 0x33] {
-        select(&mut card, ONE);
-        let mut host = Host::open(&mut card, &keys, 0x30, level);
-        let shown = format!("{:02X}", 0x80 | level);
-        for data in ["", "0102030405", &"5A".repeat(215)] {
-            let answer = host.send(&mut card, &case4("80300000", data));
-            assert_eq!(answer, format!("{shown}{data}9000"), "level {level:02X}");
-        }
-        if level != 0 {
-            // In clear unwrap passes it on; it is the applet's to refuse, and the MAC chain does not move.
-            assert_eq!(send(&mut card, "8034000000"), format!("{shown}9000"));
-            let secret = Host::encipher(&keys, &[0x77; 32]);
-            let answer = host.send(&mut card, &case4("80320000", &hex::encode(secret)));
-            assert_eq!(answer, format!("{shown}{}9000", "77".repeat(32)));
-        }
-        assert_eq!(send(&mut card, "80360000"), "9000");
-        assert_eq!(send(&mut card, "8034000000"), "009000");
-    }
-}
-
-#[test]
-fn a_wrong_mac_aborts_the_session_of_an_applet() {
-    let Some(mut card) = card() else { return };
-    install(&mut card, PROBE, ONE, "");
-    select(&mut card, ONE);
-    let mut host = Host::default(&mut card, 0x33);
-    assert_eq!(send(&mut card, "843000000A01020102030405060708"), "6982");
-    assert_eq!(host.send(&mut card, &case4("80300000", "01")), "6985", "aborted is not ended");
-    assert_eq!(send(&mut card, "8034000000"), "009000");
-    let mut host = Host::default(&mut card, 0x33);
-    assert_eq!(host.send(&mut card, &case4("80300000", "01")), "B3019000");
-    // The channel is gone with the selection.
-    select(&mut card, ONE);
-    assert_eq!(send(&mut card, "8034000000"), "009000");
-}
-
-#[test]
-fn gpsystem_reaches_the_registry() {
-    let Some(mut card) = card() else { return };
-    install(&mut card, PROBE, ONE, "");
-    select(&mut card, ONE);
-    assert_eq!(send(&mut card, "801C000000"), "07019000");
-    // Own states have the low three bits set; another byte is refused.
-    assert_eq!(send(&mut card, "801E2F0000"), "019000");
-    assert_eq!(send(&mut card, "801C000000"), "2F019000");
-    assert_eq!(send(&mut card, "801E030000"), "009000");
-    // Without the privileges the card cannot be locked or terminated, nor the ATR changed.
-    for operation in ["01", "02", "03"] {
-        assert_eq!(send(&mut card, &format!("8020{operation}0000")), "009000");
-    }
-    // An applet may lock itself, and is then not to be selected.
-    assert_eq!(send(&mut card, "801E800000"), "019000");
-    assert_eq!(select(&mut card, ONE), "6A82");
-    // With Card Lock it works; a holder of Card Reset sets the historical bytes.
-    assert_eq!(install_with(&mut card, PROBE, TWO, "14", ""), "009000");
-    let atr = card.reset().unwrap();
-    assert_eq!(send(&mut card, "8020030000"), "019000", "selected by default");
-    assert_eq!(card.reset().unwrap().len(), atr.len() - 11, "one historical byte of twelve");
-}
-
-#[test]
-fn store_data_reaches_the_applet_through_its_domain() {
-    let Some(mut card) = card() else { return };
-    install(&mut card, PROBE, ONE, "");
-    install(&mut card, MANY, TWO, "");
-    send(&mut card, "00A4040000");
-    let mut host = Host::default(&mut card, 0x33);
-    let begin = |aid: &str| case4("80E62000", &lv(&["", "", aid, "", "", ""]));
-    assert_eq!(host.send(&mut card, &begin(TWO)), "6985", "no interface for it");
-    assert_eq!(host.send(&mut card, &begin(ONE)), "009000");
-    assert_eq!(host.send(&mut card, "80E2000002CAFE"), "9000");
-    assert_eq!(host.send(&mut card, "80E28001020102"), "9000");
-    // The last block ended it: another goes to the domain itself, which knows no such object.
-    assert_eq!(host.send(&mut card, "80E2900003C30101"), "6A88");
-    host.send(&mut card, &begin(ONE));
-    assert_eq!(host.send(&mut card, "80E2900001EE"), "6A80", "the applet's own refusal");
-    select(&mut card, ONE);
-    assert_eq!(send(&mut card, "8026000000"), "80E280010201029000");
-}
-
-#[test]
-fn one_applet_at_a_time_but_a_multiselectable_one_on_several_channels() {
-    let Some(mut card) = card() else { return };
-    install(&mut card, PROBE, ONE, "");
-    install(&mut card, MANY, TWO, "");
-    assert_eq!(send(&mut card, "0070000001"), "019000");
-    let select_on_1 = |aid: &str| format!("01A4040C{:02X}{aid}", aid.len() / 2);
-    select(&mut card, ONE);
-    assert_eq!(send(&mut card, &select_on_1(ONE)), "6985", "not multiselectable");
-    assert_eq!(send(&mut card, &select_on_1(TWO)), "6881", "jCardSim has one applet at a time");
-    assert_eq!(select(&mut card, TWO), "9000");
-    assert_eq!(send(&mut card, &select_on_1(TWO)), "9000");
-    assert_eq!(send(&mut card, "8112000001AA"), "02AA9000");
-    assert_eq!(send(&mut card, "8012000001AA"), "02AA9000");
-    assert_eq!(send(&mut card, "00708001"), "9000");
-    assert_eq!(send(&mut card, "8012000001AA"), "01AA9000");
-    // This one takes extended APDUs.
-    let long = "77".repeat(300);
-    assert_eq!(send(&mut card, &format!("8012000000012C{long}0000")), format!("01{long}9000"));
-}
-
-#[test]
-fn every_card_makes_keys_of_its_own() {
-    let Some(options) = options() else { return };
-    let mut moduli = std::collections::BTreeSet::new();
-    for _ in 0..2 {
-        let mut card = card_with(&options);
-        install(&mut card, PROBE, ONE, "");
-        select(&mut card, ONE);
-        for _ in 0..2 {
-            let modulus = send(&mut card, "8024000000");
-            assert_eq!(modulus.len(), 2 * 128 + 4);
-            assert!(moduli.insert(modulus));
-        }
-    }
+    assert_eq!(send(&mut card, "80120000015A"), "5A9000");
 }
 
 #[test]
 fn a_killed_process_is_an_error_and_a_second_card_works() {
-    let Some(options) = options() else { return };
+    let Some(options) = jcardsim_options() else { return };
     let runtime = JCardSim::launch(&options).unwrap();
     let process = runtime.process_id();
     let mut card = GpSe::in_memory(Profile::default(), Box::new(runtime)).unwrap();
@@ -311,13 +40,13 @@ fn a_killed_process_is_an_error_and_a_second_card_works() {
     assert!(matches!(card.transmit(&unhex("8010000000")), Err(TransportError::ProcessEnded(_))));
     assert!(matches!(card.reset(), Err(TransportError::ProcessEnded(_))));
     assert!(started.elapsed() < Duration::from_secs(5));
-    let mut second = card_with(&options);
+    let mut second = Bench::JCardSim(Box::new(options)).card();
     assert_eq!(install(&mut second, PROBE, ONE, ""), "009000");
 }
 
 #[test]
 fn an_applet_that_never_ends_is_given_up() {
-    let Some(mut options) = options() else { return };
+    let Some(mut options) = jcardsim_options() else { return };
     options.timeout = Duration::from_secs(3);
     let runtime = JCardSim::launch(&options).unwrap();
     let process = runtime.process_id();
@@ -334,7 +63,7 @@ fn an_applet_that_never_ends_is_given_up() {
 
 #[test]
 fn the_process_ends_with_the_card() {
-    let Some(options) = options() else { return };
+    let Some(options) = jcardsim_options() else { return };
     let runtime = JCardSim::launch(&options).unwrap();
     let process = PathBuf::from(format!("/proc/{}", runtime.process_id()));
     if !PathBuf::from("/proc/self").exists() {
@@ -351,7 +80,7 @@ fn what_is_missing_is_named_with_the_command_that_helps() {
     let error = JCardSim::launch(&Options::new("/nonexistent/jcardsim-runtime.jar")).unwrap_err();
     assert!(matches!(error, LaunchError::NotBuilt { .. }));
     assert!(error.to_string().contains("mvn "), "{error}");
-    let Some(mut options) = options() else { return };
+    let Some(mut options) = jcardsim_options() else { return };
     options.java = PathBuf::from("/nonexistent/java");
     assert!(matches!(JCardSim::launch(&options).unwrap_err(), LaunchError::Java { .. }));
     // A program that starts and says nothing sensible.
@@ -363,38 +92,4 @@ fn what_is_missing_is_named_with_the_command_that_helps() {
         RuntimeError::from(TransportError::Removed),
         RuntimeError::Failed(TransportError::Removed)
     ));
-}
-
-#[test]
-fn the_jpki_applet_in_rom_makes_keys_in_its_own_secure_channel() {
-    const DOMAIN: &str = "A00000015153504A504B49";
-    const JPKI: &str = "D392F000260100000001";
-    let Some(mut card) = card() else { return };
-    send(&mut card, "00A4040000");
-    let mut host = Host::default(&mut card, 0x33);
-    let domain =
-        lv(&["A0000001515350", "A000000151535041", DOMAIN, "800000", "C90C810203708202202087022020", ""]);
-    assert_eq!(host.send(&mut card, &case4("80E60C00", &domain)), "009000");
-    let applet = lv(&["D392F000264A504B01", "D392F000264A504B0101", JPKI, "00", "C900", ""]);
-    assert_eq!(host.send(&mut card, &case4("80E60C00", &applet)), "009000");
-    let extradition = lv(&[DOMAIN, "", JPKI, "", "", ""]);
-    assert_eq!(host.send(&mut card, &case4("80E61000", &extradition)), "009000");
-    send(&mut card, &format!("00A404000B{DOMAIN}00"));
-    let mut host = Host::default(&mut card, 0x33);
-    let own = StaticKeys::same(&[0x21; 16]).unwrap();
-    let session = StaticKeys::same(&unhex(common::TEST_KEY)).unwrap();
-    let keys = hex::encode(common::put_key_data(&session, &own, 0x30, true));
-    assert!(host.send(&mut card, &case4("80D80081", &keys)).ends_with("9000"));
-    // The applet's channel rests on its domain's keys now.
-    assert_eq!(select(&mut card, JPKI), "9000");
-    assert_eq!(Host::open_on(&mut card, &session, 0, 0x33, 0, 8).err().as_deref(), Some("6982"));
-    let mut host = Host::open(&mut card, &own, 0x30, 0x33);
-    assert_eq!(host.send(&mut card, "80460100"), "9000");
-    let page = host.send(&mut card, "80CA7F4902010000");
-    assert!(page.starts_with("7F49") && page.ends_with("9000"), "{page}");
-    // The same command in clear inside the open session, and one at too low a level, are refused.
-    assert_eq!(send(&mut card, "80460200"), "6982");
-    select(&mut card, JPKI);
-    let mut low = Host::open(&mut card, &own, 0x30, 0x03);
-    assert_eq!(low.send(&mut card, "80460200"), "6982");
 }

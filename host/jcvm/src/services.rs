@@ -2,6 +2,8 @@
 
 use jpkise_cap::Aid;
 
+use crate::store::{NamedRegions, StoreError};
+
 /// An applet as it calls the card manager: the channel it is selected on, and its instance AID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
@@ -52,6 +54,12 @@ pub trait PlatformServices {
 
     /// `GPSystem.terminateCard`.
     fn terminate_card(&mut self, caller: Caller) -> bool;
+
+    /// Follows every call that may have changed what the card manager remembers, before the applet goes on: the place
+    /// to write it into a region of the card's own memory, which is out of the manager's reach while an applet runs.
+    fn persist(&mut self, _regions: &mut dyn NamedRegions) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A card without a card manager: no secure channel, every applet selectable. For running CAPs straight on the

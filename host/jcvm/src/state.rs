@@ -218,7 +218,7 @@ impl State {
         random: Random,
     ) -> Result<Self, OpenError> {
         let builtins = Builtins::of(profile.platform);
-        let rolled_back = store.power_up()?;
+        store.power_up()?;
         let heap = Heap::open(store)?;
         let block = heap.objects_of(kind::SYSTEM).next().ok_or(OpenError::NotACard)?;
         let references = (0..u32::from(block.header.aux)).map(|i| Ref(heap.store.u16(block.body() + 2 * i)));
@@ -230,9 +230,8 @@ impl State {
         state.open_packages(known)?;
         state.open_applets();
         state.drop_orphans()?;
-        if rolled_back {
-            state.collect()?;
-        }
+        // The runtime's own objects of an instance (its AID) have no other owner: what a cut left of them is garbage.
+        state.collect()?;
         Ok(state)
     }
 

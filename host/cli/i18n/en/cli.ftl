@@ -33,3 +33,5 @@ usage-help = "--help" lists commands and options
 cap-built = { $path }: { $bytes } bytes to load, { $applets } applets
 cap-applet = applet { $class }: { $aid }
 cap-accepted = accepted, { $warnings } warnings
+cap-run-memory = packages { $packages } bytes, instance { $instance } bytes, transient { $transient } bytes; grown by { $growth } bytes while the script ran
+sim-personalized-before = The JPKI applet is on this card already; it stays as it is.

@@ -30,3 +30,5 @@ usage-help = --help でコマンドとオプションを一覧できます
 cap-built = { $path }: 格納 { $bytes } バイト、アプレット { $applets } 個
 cap-applet = アプレット { $class }: { $aid }
 cap-accepted = 検証に合格しました（警告 { $warnings } 件）
+cap-run-memory = パッケージ { $packages } バイト、インスタンス { $instance } バイト、揮発性 { $transient } バイト、スクリプト実行中の増加 { $growth } バイト
+sim-personalized-before = このカードには JPKI アプレットが既にあります。そのまま使います。

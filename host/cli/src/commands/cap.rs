@@ -1,4 +1,4 @@
-//! `jpkise cap`: build, info, dump, verify.
+//! `jpkise cap`: build, info, dump, verify (run is in a file of its own).
 
 use std::fs;
 use std::path::Path;
@@ -28,6 +28,7 @@ pub fn run(app: &App, verb: &CapVerb) -> Result<(), CliError> {
         CapVerb::Info(arguments) => info(app, arguments),
         CapVerb::Dump(arguments) => show(app, arguments),
         CapVerb::Verify(arguments) => check(app, arguments),
+        CapVerb::Run(arguments) => super::cap_run::run(app, arguments),
     }
 }
 
@@ -45,6 +46,14 @@ fn read(path: &Path) -> Result<File, CliError> {
         Cap::read(&bytes).map(|cap| File::Cap(Box::new(cap))).map_err(|e| e.to_string())
     };
     parsed.map_err(|reason| not_readable(path, reason))
+}
+
+/// A CAP file, and nothing else.
+pub(super) fn read_cap(path: &Path) -> Result<Cap, CliError> {
+    match read(path)? {
+        File::Cap(cap) => Ok(*cap),
+        File::Exp(_) => Err(not_readable(path, "an EXP file, not a CAP file".to_owned())),
+    }
 }
 
 fn not_readable(path: &Path, reason: String) -> CliError {
@@ -149,9 +158,7 @@ fn show(app: &App, arguments: &CapFileArgs) -> Result<(), CliError> {
 
 fn check(app: &App, arguments: &CapFileArgs) -> Result<(), CliError> {
     let set = exports(&arguments.export_path, ExportSet::any_platform())?;
-    let File::Cap(cap) = read(&arguments.cap)? else {
-        return Err(not_readable(&arguments.cap, "an EXP file, not a CAP file".to_owned()));
-    };
+    let cap = read_cap(&arguments.cap)?;
     let findings = verify(&cap, &set);
     for finding in &findings {
         app.result(&finding.to_string())?;

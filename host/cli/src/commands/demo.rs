@@ -27,7 +27,7 @@ pub fn run(app: &App, arguments: &DemoArgs) -> Result<(), CliError> {
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
     let options = lab_options(arguments.token.into())?;
     if app.global.reader.is_none() {
-        return on(app, &mut simulator::start()?, &options, &out);
+        return on(app, &mut simulator::start(arguments.runtime.into())?, &options, &out);
     }
     if !app.global.lab {
         return Err(CliError::new(Exit::Policy, Text::new("err-lab")).next(Text::new("rec-lab")));

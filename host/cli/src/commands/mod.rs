@@ -1,6 +1,7 @@
 //! One file per noun.
 
 mod cap;
+mod cap_run;
 mod demo;
 mod doctor;
 mod readers;
@@ -8,9 +9,10 @@ mod sim;
 mod trace;
 
 use jpkise_jpki::edge::TokenProfile;
+use jpkise_lab::simulator::RuntimeKind;
 
 use crate::app::App;
-use crate::args::{Command, Token, TraceVerb};
+use crate::args::{Command, Runtime, Token, TraceVerb};
 use crate::error::CliError;
 
 /// PIN of everything a lab personalises.
@@ -35,6 +37,15 @@ impl From<Token> for TokenProfile {
         match token {
             Token::Phone => Self::Phone,
             Token::Card => Self::Card,
+        }
+    }
+}
+
+impl From<Runtime> for RuntimeKind {
+    fn from(runtime: Runtime) -> Self {
+        match runtime {
+            Runtime::Jcvm => Self::Jcvm,
+            Runtime::JCardSim => Self::JCardSim,
         }
     }
 }

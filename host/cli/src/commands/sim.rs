@@ -7,7 +7,8 @@ use std::time::Instant;
 use jpkise_card::Card;
 use jpkise_gpse::vpcd::{self, Event, Options};
 use jpkise_gpse::GpSe;
-use jpkise_jpki::edge::TokenProfile;
+use jpkise_jpki::edge::{TokenProfile, INSTANCE_AID};
+use jpkise_lab::simulator::KeptCard;
 use jpkise_lab::{chain, simulator};
 use serde_json::json;
 
@@ -31,7 +32,7 @@ pub fn run(app: &App, arguments: &SimArgs) -> Result<(), CliError> {
     let apdus = match live(app, arguments, &stop) {
         Ok(apdus) => apdus,
         // Ctrl-C reaches the process that runs the applets too; that it ends is what was asked for.
-        Err(_) if stop.load(Ordering::Relaxed) => 0,
+        Err(error) if error.exit == Exit::NoCard && stop.load(Ordering::Relaxed) => 0,
         Err(error) => return Err(error),
     };
     app.talk(&Text::new("sim-stopped").count("apdus", apdus));
@@ -40,20 +41,34 @@ pub fn run(app: &App, arguments: &SimArgs) -> Result<(), CliError> {
 
 /// The card's life; returns the number of commands it was sent through the reader.
 fn live(app: &App, arguments: &SimArgs, stop: &AtomicBool) -> Result<u64, CliError> {
-    let mut card = simulator::start()?;
+    let (mut card, mut kept) = match &arguments.state {
+        None => (simulator::start(arguments.runtime.into())?, None),
+        Some(path) => {
+            let (card, kept) = simulator::start_kept(arguments.runtime.into(), path)?;
+            (card, Some(kept))
+        }
+    };
     app.talk(&Text::new("sim-start").with("runtime", card.transport_mut().runtime_name()));
     let traces = Traces::watch(app, &mut card, None)?;
     if arguments.personalized {
         personalize(app, &mut card, arguments.token.into())?;
+        keep(&mut kept)?;
     }
-    let served = serve(app, &mut card, arguments, stop);
+    let served = serve(app, &mut card, arguments, stop, &mut kept);
     let closed = traces.close();
+    let saved = keep(&mut kept);
     let apdus = served?;
+    saved?;
     closed?;
     Ok(apdus)
 }
 
 fn personalize(app: &App, card: &mut Card<GpSe>, profile: TokenProfile) -> Result<(), CliError> {
+    // A card from a file may be personalised already; it stays the user's own.
+    if card.transport_mut().registry().application(&INSTANCE_AID).is_some() {
+        app.talk(&Text::new("sim-personalized-before"));
+        return Ok(());
+    }
     app.talk(&Text::new("sim-personalizing"));
     let clock = Instant::now();
     chain::provision(card, &lab_options(profile)?, &mut |_| {})?;
@@ -69,10 +84,27 @@ fn personalize(app: &App, card: &mut Card<GpSe>, profile: TokenProfile) -> Resul
     Ok(())
 }
 
-fn serve(app: &App, card: &mut Card<GpSe>, arguments: &SimArgs, stop: &AtomicBool) -> Result<u64, CliError> {
+/// Writes the card to its file, if it has one.
+fn keep(kept: &mut Option<KeptCard>) -> Result<(), CliError> {
+    let Some(kept) = kept else { return Ok(()) };
+    kept.save().map_err(|error| {
+        CliError::new(Exit::Internal, Text::new("err-state-write").with("path", kept.path().display()))
+            .detail(error.to_string())
+            .next(Text::new("rec-file"))
+    })
+}
+
+fn serve(
+    app: &App,
+    card: &mut Card<GpSe>,
+    arguments: &SimArgs,
+    stop: &AtomicBool,
+    kept: &mut Option<KeptCard>,
+) -> Result<u64, CliError> {
     let options = Options { address: arguments.vpcd.clone(), ..Options::default() };
     let say = |key| app.talk(&Text::new(key).with("address", &arguments.vpcd));
     let (mut apdus, mut seen) = (0, false);
+    let mut saved = Ok(());
     say("sim-offering");
     vpcd::serve(&options, &mut card.served(), stop, &mut |event| match event {
         // The first power-on is when PC/SC programs begin to see the card.
@@ -86,8 +118,11 @@ fn serve(app: &App, card: &mut Card<GpSe>, arguments: &SimArgs, stop: &AtomicBoo
             say("sim-reader-gone");
         }
         Event::Exchange { .. } => apdus += 1,
+        // Between two sessions nobody waits for an answer.
+        Event::PoweredOff if saved.is_ok() => saved = keep(kept),
         _ => {}
     })?;
+    saved?;
     Ok(apdus)
 }
 

@@ -22,6 +22,9 @@ const FILES: [&str; 12] = [
     "summary.json",
 ];
 
+/// The CAP that travels with the project.
+const JPKI_CAP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../applet/dist/jpki.cap");
+
 fn openssl(arguments: &[&str], directory: &Path) -> String {
     ok(Command::new("openssl").args(arguments).current_dir(directory))
 }
@@ -29,9 +32,15 @@ fn openssl(arguments: &[&str], directory: &Path) -> String {
 #[test]
 fn the_demo_leaves_files_that_openssl_accepts() {
     let Some(()) = require(&[("openssl", "version")]) else { return };
+    for runtime in ["jcvm", "jcardsim"] {
+        demo_files(runtime);
+    }
+}
+
+fn demo_files(runtime: &str) {
     let out = tempfile::tempdir().unwrap();
     let directory = out.path();
-    let printed = ok(&mut jpkise(&["demo", "--out", directory.to_str().unwrap()]));
+    let printed = ok(&mut jpkise(&["demo", "--runtime", runtime, "--out", directory.to_str().unwrap()]));
     assert!(printed.contains("APDU"), "{printed}");
     for file in FILES {
         assert!(fs::metadata(directory.join(file)).is_ok_and(|m| m.len() > 0), "{file} is missing or empty");
@@ -132,6 +141,15 @@ fn mistakes_end_in_the_exit_status_of_the_manual() {
         (vec!["demo", "--out", file.to_str().unwrap()], 1, "a-file"),
         (vec!["sim", "--vpcd", "localhost:1"], 3, "localhost:1"),
         (vec!["sim", "--vpcd", "nonsense"], 2, "nonsense"),
+        (vec!["sim", "--runtime", "jcardsim", "--state", "/nonexistent/card"], 2, "jCardSim"),
+        (vec!["sim", "--state", file.to_str().unwrap()], 2, "a-file"),
+        (vec!["sim", "--state", "/nonexistent/card"], 2, "/nonexistent/card"),
+        (vec!["cap", "run", file.to_str().unwrap()], 2, "a-file"),
+        (vec!["cap", "run", JPKI_CAP, "--script", "/nonexistent/script"], 2, "/nonexistent/script"),
+        (vec!["cap", "run", JPKI_CAP, "--script", file.to_str().unwrap()], 2, "1"),
+        (vec!["cap", "run", JPKI_CAP, "--module", "F04A504B4900"], 2, "--module"),
+        (vec!["cap", "run", JPKI_CAP, "--parameters", "0"], 2, "--parameters"),
+        (vec!["cap", "run", JPKI_CAP, "--parameters", "FF"], 5, "6A80"),
     ] {
         for language in ["en", "ja"] {
             let output = run(jpkise(&arguments).args(["--lang", language]));
@@ -144,7 +162,7 @@ fn mistakes_end_in_the_exit_status_of_the_manual() {
 #[test]
 fn the_card_s_process_dying_ends_in_exit_3() {
     let out = tempfile::tempdir().unwrap();
-    let arguments = ["demo", "--out", out.path().to_str().unwrap()];
+    let arguments = ["demo", "--runtime", "jcardsim", "--out", out.path().to_str().unwrap()];
     let child = jpkise(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let parent = child.id();
     let victim = loop {
@@ -201,7 +219,7 @@ fn an_error_says_what_is_missing_and_what_to_do() {
     let folder = out.path().join("files");
     let demo = ["demo", "--out", folder.to_str().unwrap()];
     let without_java = |command: &mut Command| {
-        command.env("PATH", out.path()).env_remove("JAVA_HOME");
+        command.args(["--runtime", "jcardsim"]).env("PATH", out.path()).env_remove("JAVA_HOME");
     };
     let bad_trace = |command: &mut Command| {
         command.arg("--trace").arg(out.path());
@@ -210,7 +228,7 @@ fn an_error_says_what_is_missing_and_what_to_do() {
         command.args(["--reader", "0", "--lab"]).env("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm");
     };
     let no_runtime = |command: &mut Command| {
-        command.env("JPKISE_JCARDSIM", "/nonexistent/runtime.jar");
+        command.args(["--runtime", "jcardsim"]).env("JPKISE_JCARDSIM", "/nonexistent/runtime.jar");
     };
     type Prepare<'a> = &'a dyn Fn(&mut Command);
     let cases: [(&str, Prepare, i32, &[&str]); 4] = [
@@ -253,5 +271,76 @@ fn ctrl_c_while_the_simulator_starts_is_an_orderly_end() {
         let output = finish(child, "interrupted sim", Duration::from_secs(20));
         let signalled = std::os::unix::process::ExitStatusExt::signal(&output.status);
         assert!(output.status.success() || signalled == Some(2), "{after} ms: {}", text(&output));
+    }
+}
+
+#[test]
+fn the_demo_needs_the_binary_alone() {
+    let out = tempfile::tempdir().unwrap();
+    let nothing = tempfile::tempdir().unwrap();
+    let directory = out.path().join("files");
+    let printed = ok(jpkise(&["demo", "--out", directory.to_str().unwrap()])
+        .current_dir(nothing.path())
+        .env("PATH", nothing.path())
+        .env_remove("JAVA_HOME")
+        .env_remove("JPKISE_JCARDSIM"));
+    assert!(printed.contains("openssl"), "it says that the second opinion is missing: {printed}");
+    assert!(directory.join("summary.json").exists());
+}
+
+#[test]
+fn a_cap_runs_without_a_card_manager() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("script");
+    fs::write(&script, "80CA DF30 00 # version\nreset\n0084000010\n00200098\n").unwrap();
+    let arguments = ["cap", "run", JPKI_CAP, "--aid", "D392F000260100000001", "--script"];
+    let arguments = [&arguments[..], &[script.to_str().unwrap()]].concat();
+    let printed = ok(&mut jpkise(&arguments));
+    assert!(printed.contains("> 80CADF3000\n< ") && printed.contains("\nreset\n"), "{printed}");
+    assert!(printed.contains("grown by 0 bytes"), "{printed}");
+    let output = run(jpkise(&arguments).arg("--json"));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["instance"], "D392F000260100000001");
+    // SELECT, two lines, SELECT again after the reset, two lines.
+    let answers: Vec<_> = report["exchanges"].as_array().unwrap().iter().collect();
+    assert_eq!(answers.len(), 5);
+    assert_eq!((&answers[4]["line"], &answers[4]["answer"]), (&4.into(), &"63C3".into()));
+    let traced = ok(jpkise(&arguments).arg("--trace-bytecode"));
+    assert!(traced.contains("invokevirtual") && !traced.contains(" ? "), "{traced}");
+}
+
+#[test]
+fn the_caps_that_travel_with_the_program_are_built_from_these_sources() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let dist = root.join("applet/dist");
+    let built_with = fs::read_to_string(dist.join("BUILD")).unwrap();
+    let named = built_with.lines().find_map(|l| l.strip_prefix("javac ")).expect("BUILD names a JDK");
+    let javac = Command::new("javac").arg("-version").output();
+    let Ok(version) = javac.map(|o| text(&o)) else {
+        println!("skipped: no javac to rebuild applet/dist with");
+        return;
+    };
+    if !version.starts_with(&format!("javac {named}.")) {
+        println!("skipped: applet/dist was built with javac {named}, here is {}", version.trim());
+        return;
+    }
+    if Command::new("mvn").arg("-v").output().is_err() {
+        println!("skipped: no Maven to rebuild applet/dist with");
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let child = Command::new(root.join("scripts/dist"))
+        .args(["--out", out.path().to_str().unwrap()])
+        .env("JPKISE", env!("CARGO_BIN_EXE_jpkise"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = finish(child, "scripts/dist", Duration::from_secs(300));
+    assert!(output.status.success(), "{}", text(&output));
+    for file in ["jpki.cap", "jpki.exp", "ara.cap", "ara.exp", "BUILD"] {
+        let same = fs::read(out.path().join(file)).unwrap() == fs::read(dist.join(file)).unwrap();
+        assert!(same, "applet/dist/{file} is out of date: run scripts/dist");
     }
 }

@@ -43,8 +43,8 @@ fn pem(printed: &str) -> String {
 #[test]
 fn opensc_reads_and_signs_with_both_keys_on_both_token_profiles() {
     let Some(reader) = Reader::take() else { return };
-    for token in ["phone", "card"] {
-        let sim = Sim::start(&reader, &["--personalized", "--token", token]);
+    for (token, runtime) in [("phone", "jcvm"), ("card", "jcvm"), ("phone", "jcardsim")] {
+        let sim = Sim::start(&reader, &["--personalized", "--token", token, "--runtime", runtime]);
         let directory = tempfile::tempdir().unwrap();
 
         let readers = ok(Command::new("opensc-tool").arg("-l"));
@@ -183,7 +183,7 @@ fn doctor_names_the_service_that_is_not_running_and_is_content_with_a_personalis
 #[test]
 fn killing_the_simulator_leaves_no_child_behind() {
     let Some(reader) = Reader::take() else { return };
-    let sim = Sim::start(&reader, &["--personalized"]);
+    let sim = Sim::start(&reader, &["--personalized", "--runtime", "jcardsim"]);
     let offspring = children(sim.pid());
     drop(sim);
     let started = Instant::now();
@@ -209,4 +209,22 @@ fn the_simulator_s_trace_shows_what_programs_send_and_no_secret() {
     assert!(served.iter().any(|line| line.contains(verify)), "{served:#?}");
     assert!(!recorded.contains("31323334"), "the PIN is in the trace");
     ok(&mut jpkise(&["trace", "show", trace.to_str().unwrap()]));
+}
+
+#[test]
+fn a_kept_card_remembers_a_wrong_pin() {
+    let Some(reader) = Reader::take() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("card");
+    let arguments = ["--personalized", "--state", state.to_str().unwrap()];
+    let sim = Sim::start(&reader, &arguments);
+    let wrong = run(Command::new("pkcs15-tool").args(["--verify-pin", "--auth-id", "01", "--pin", "9999"]));
+    assert!(!wrong.status.success(), "{}", text(&wrong));
+    assert!(sim.interrupt().success());
+    Reader::wait_until_empty();
+
+    let _sim = Sim::start(&reader, &arguments);
+    let pins = ok(Command::new("pkcs15-tool").arg("--list-pins"));
+    assert!(pins.contains("Tries left     : 2"), "{pins}");
+    ok(Command::new("pkcs15-tool").args(["--verify-pin", "--auth-id", "01", "--pin", PIN]));
 }

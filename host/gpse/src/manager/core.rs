@@ -159,9 +159,12 @@ impl Core {
     }
 
     /// Power off and on.
-    pub fn reset(&mut self) {
+    pub fn reset(&mut self) -> Result<(), StoreError> {
         self.channels = Default::default();
         self.channel_mut(Channel::BASIC).is_open = true;
+        self.records = self.store.records()?;
+        self.registry = decode(&self.records)?;
+        Ok(())
     }
 
     pub fn channel(&self, channel: Channel) -> &ChannelState {

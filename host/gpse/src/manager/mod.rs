@@ -21,6 +21,7 @@ use jpkise_wire::StatusWord;
 
 use crate::profile::{self, Profile};
 use crate::registry::{life_cycle, Registry};
+use crate::runtime::jcvm::Jcvm;
 use crate::runtime::{Channel, Interface, Process, Runtime, RuntimeError};
 use crate::secure_channel::shows_secure_messaging;
 use crate::store::{Store, StoreError};
@@ -74,6 +75,9 @@ impl From<RuntimeError> for Fault {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::PowerLost) {
+            return Self::Failed(TransportError::Removed);
+        }
         tracing::error!(%error, "card memory");
         Self::Status(StatusWord::MEMORY_FAILURE)
     }
@@ -105,8 +109,7 @@ impl GpSe {
         store: Box<dyn Store>,
         runtime: Box<dyn Runtime>,
     ) -> Result<Self, TransportError> {
-        let core = Core::open(profile, store, &runtime.packages())
-            .map_err(|error| TransportError::Io(std::io::Error::other(error)))?;
+        let core = Core::open(profile, store, &runtime.packages()).map_err(unusable)?;
         let name = format!("simulated GP-SE ({})", runtime.name());
         let mut card = Self { core, runtime, atr: Vec::new(), name };
         card.power_on()?;
@@ -116,6 +119,11 @@ impl GpSe {
     /// A new card whose memory ends with the process.
     pub fn in_memory(profile: Profile, runtime: Box<dyn Runtime>) -> Result<Self, TransportError> {
         Self::new(profile, Box::<crate::store::MemoryStore>::default(), runtime)
+    }
+
+    /// A card whose manager and applets live in one memory: a new one, or the one that was restored.
+    pub fn on_jcvm(profile: Profile, runtime: Jcvm) -> Result<Self, TransportError> {
+        Self::new(profile, runtime.store(), Box::new(runtime))
     }
 
     /// From now on commands arrive through this interface.
@@ -134,8 +142,10 @@ impl GpSe {
     }
 
     fn power_on(&mut self) -> Result<(), TransportError> {
-        self.core.reset();
-        let started = self.runtime.reset().and_then(|()| self.runtime.settle(&self.core.registered()));
+        let started = self.runtime.reset();
+        // What is stored decides, not what was remembered: power may have failed in the middle of a commit.
+        self.core.reset().map_err(unusable)?;
+        let started = started.and_then(|()| self.runtime.settle(&self.core.registered()));
         match started {
             Err(RuntimeError::Failed(error)) => return Err(error),
             Err(RuntimeError::Refused(sw)) => tracing::error!(%sw, "runtime refused the reset"),
@@ -280,6 +290,10 @@ impl GpSe {
             _ => self.install(channel, actor, command),
         }
     }
+}
+
+fn unusable(error: StoreError) -> TransportError {
+    TransportError::Io(std::io::Error::other(error))
 }
 
 impl Core {

@@ -9,6 +9,7 @@
 //! which settles too.
 
 pub mod jcardsim;
+pub mod jcvm;
 
 use jpkise_card::TransportError;
 use jpkise_wire::{Aid, StatusWord};

@@ -1,6 +1,7 @@
 //! What the tests share: a small SCP03 host over the shared primitives, hexadecimal helpers, a runtime in Rust.
 #![allow(dead_code, missing_docs, clippy::format_collect)]
 
+pub mod bench;
 pub mod stub;
 
 use jpkise_card::{CommandApdu, ResponseApdu, Transport};

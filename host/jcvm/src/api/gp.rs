@@ -31,6 +31,11 @@ fn iso(sw: u16) -> Trap {
     Trap::Raise(Exception::Iso, sw.signed())
 }
 
+/// What the card manager has changed becomes permanent before the applet goes on.
+fn persist(vm: &mut Vm<'_>) -> Outcome<()> {
+    Ok(vm.services.persist(&mut vm.state.heap.store)?)
+}
+
 /// getSecureChannel()
 fn get_secure_channel(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
     Ok(vm.state.system.secure_channel.into())
@@ -55,7 +60,9 @@ fn get_card_content_state(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
 fn set_card_content_state(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let state = vm.byte_arg(args, 0)?.unsigned();
     let Ok(caller) = caller(vm) else { return Ok(false.into()) };
-    Ok(vm.services.set_card_content_state(caller, state).into())
+    let done = vm.services.set_card_content_state(caller, state);
+    persist(vm)?;
+    Ok(done.into())
 }
 
 /// getCardState()
@@ -66,13 +73,17 @@ fn get_card_state(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
 /// lockCard()
 fn lock_card(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
     let Ok(caller) = caller(vm) else { return Ok(false.into()) };
-    Ok(vm.services.lock_card(caller).into())
+    let done = vm.services.lock_card(caller);
+    persist(vm)?;
+    Ok(done.into())
 }
 
 /// terminateCard()
 fn terminate_card(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
     let Ok(caller) = caller(vm) else { return Ok(false.into()) };
-    Ok(vm.services.terminate_card(caller).into())
+    let done = vm.services.terminate_card(caller);
+    persist(vm)?;
+    Ok(done.into())
 }
 
 /// setATRHistBytes(byte[] baBuffer, short sOffset, byte bLength)
@@ -80,7 +91,9 @@ fn set_atr_hist_bytes(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let (offset, len) = (vm.short_arg(args, 1)?, i16::from(vm.byte_arg(args, 2)?));
     let bytes = vm.bytes_arg(args, 0, offset, len)?;
     let Ok(caller) = caller(vm) else { return Ok(false.into()) };
-    Ok((len <= HISTORICAL && vm.services.set_atr_historical_bytes(caller, &bytes)).into())
+    let done = len <= HISTORICAL && vm.services.set_atr_historical_bytes(caller, &bytes);
+    persist(vm)?;
+    Ok(done.into())
 }
 
 /// processSecurity(APDU): takes the command's data itself; the answer stands in the buffer from offset 5.
@@ -96,7 +109,9 @@ fn process_security(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     }
     let len = OFFSET_CDATA.saturating_add(vm.state.apdu.incoming_length().signed());
     let command = vm.range(&buffer, 0, len.min(buffer.len.signed()))?;
-    let answer = vm.services.process_security(caller, &command).map_err(iso)?;
+    let answer = vm.services.process_security(caller, &command);
+    persist(vm)?;
+    let answer = answer.map_err(iso)?;
     vm.put_bytes(&buffer, OFFSET_CDATA, &answer)?;
     Ok(i16::try_from(answer.len()).unwrap_or(0).into())
 }

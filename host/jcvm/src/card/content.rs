@@ -142,7 +142,7 @@ impl Card {
         self.state.active = None;
         let outcome = match result {
             Ok(_) if installed == Some(request.instance) => return self.end_command().map(drop),
-            Ok(_) => CardError::Refused(sw::CONDITIONS),
+            Ok(_) => CardError::Refused(sw::UNKNOWN),
             Err(Trap::Power) => return Err(CardError::PowerLost),
             Err(trap) => self.refusal(trap),
         };
@@ -154,6 +154,8 @@ impl Card {
     pub(super) fn roll_back_install(&mut self, slot: Owner) -> Result<(), CardError> {
         self.end_command()?;
         self.drop_instances(&[slot])?;
+        // Its AID object is the runtime's own.
+        self.state.collect()?;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ import org.globalplatform.GPSystem;
 import org.globalplatform.SecureChannel;
 
 /**
- * Does whatever the tests of the runtime seam want to see.
+ * Does whatever the tests of the runtime seam want to see, within what a card can run: the tests convert it, too.
  *
  * <p>The first byte of C9 chooses what goes wrong: 01 install() throws 6A84 before register(), 02 after it, 03 an
  * unchecked exception after it, 04 select() answers false, 05 select() throws, 06 nothing is registered.
@@ -23,7 +23,7 @@ import org.globalplatform.SecureChannel;
  * <pre>
  * 80/84 50, 82  processSecurity          80 10  what select() and SELECT saw: selecting, protocol, deselections, resets
  * 80 12  echo of the data                80 14  throws P1 P2          80 16  NullPointerException
- * 80 18  runs for ever                   80 1A  prints to stdout, then echoes
+ * 80 18  runs for ever
  * 80 1C  own life cycle, card state      80 1E  sets the own life cycle to P1; answers whether it was
  * 80 20  GPSystem P1: 1 lock, 2 terminate, 3 historical bytes
  * 80 22  counter in transient memory of P1 (1 reset, 2 deselect), one up
@@ -61,14 +61,14 @@ public class ProbeApplet extends Applet implements AppletEvent, Application {
             ISOException.throwIt(ISO7816.SW_FILE_FULL);
         }
         if (fault == 3) {
-            throw new IllegalStateException("probe: install");
+            throw new SecurityException();
         }
     }
 
     @Override
     public boolean select() {
         if (fault == 5) {
-            throw new IllegalStateException("probe: select");
+            throw new SecurityException();
         }
         return fault != 4;
     }
@@ -122,15 +122,11 @@ public class ProbeApplet extends Applet implements AppletEvent, Application {
                 ISOException.throwIt(Util.getShort(buffer, ISO7816.OFFSET_P1));
                 break;
             case 0x16:
-                throw new NullPointerException("probe: process");
+                throw new NullPointerException();
             case 0x18:
                 for (short i = 0; i >= 0; i ^= 1) {
                     onReset[0] = (byte) i;
                 }
-                break;
-            case 0x1A:
-                System.out.println("a library that prints");
-                echo(apdu);
                 break;
             case 0x1C:
                 buffer[0] = GPSystem.getCardContentState();

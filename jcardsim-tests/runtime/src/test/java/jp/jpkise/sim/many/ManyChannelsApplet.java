@@ -1,13 +1,15 @@
-package jp.jpkise.sim.probe;
+package jp.jpkise.sim.many;
 
 import javacard.framework.APDU;
 import javacard.framework.Applet;
-import javacard.framework.ISO7816;
+import javacard.framework.JCSystem;
 import javacard.framework.MultiSelectable;
+import javacard.framework.Util;
 import javacardx.apdu.ExtendedLength;
 
 /** May be selected on several channels at once and takes extended APDUs; echoes, with the number of selections in front. */
 public final class ManyChannelsApplet extends Applet implements MultiSelectable, ExtendedLength {
+    private final byte[] gathered = JCSystem.makeTransientByteArray((short) 1024, JCSystem.CLEAR_ON_RESET);
     private byte active;
 
     private ManyChannelsApplet() {
@@ -40,11 +42,17 @@ public final class ManyChannelsApplet extends Applet implements MultiSelectable,
             return;
         }
         byte[] buffer = apdu.getBuffer();
-        short length = apdu.setIncomingAndReceive();
-        short offset = apdu.getOffsetCdata();
-        buffer[(short) (offset - 1)] = active;
+        short received = apdu.setIncomingAndReceive();
+        short length = 1;
+        // A card's buffer need not hold an extended command: the rest comes in pieces.
+        while (received > 0) {
+            short from = length == 1 ? apdu.getOffsetCdata() : 0;
+            length = Util.arrayCopyNonAtomic(buffer, from, gathered, length, received);
+            received = apdu.receiveBytes((short) 0);
+        }
+        gathered[0] = active;
         apdu.setOutgoing();
-        apdu.setOutgoingLength((short) (length + 1));
-        apdu.sendBytes((short) (offset - 1), (short) (length + 1));
+        apdu.setOutgoingLength(length);
+        apdu.sendBytesLong(gathered, (short) 0, length);
     }
 }
