@@ -180,6 +180,7 @@ fn accepted_arithmetic_gives_the_results_of_a_jvm() {
 
     options.int = true;
     let with_int = convert_expr(&classes, &options).unwrap_or_else(|e| panic!("{}", support::lines(&e)));
+    support::verify(&with_int, &[]);
     compare(&with_int, &names, &expected);
 
     options.int = false;
@@ -195,6 +196,7 @@ fn accepted_arithmetic_gives_the_results_of_a_jvm() {
     assert!(kept.len() >= 100, "only {} of 400 methods are accepted without int", kept.len());
     let classes = support::javac("kept", 8, &source(&kept)).unwrap();
     let without_int = convert_expr(&classes, &options).unwrap_or_else(|e| panic!("{}", support::lines(&e)));
+    support::verify(&without_int, &[]);
     assert!(!without_int.cap.header.uses_int());
     let names: Vec<String> = kept.iter().map(|(n, _)| format!("f{n}")).collect();
     let expected: Vec<Vec<String>> = kept.iter().map(|(n, _)| expected[*n].clone()).collect();
