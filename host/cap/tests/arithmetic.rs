@@ -97,7 +97,9 @@ impl Random {
 
 fn source(methods: &[(usize, String)]) -> Vec<(String, String)> {
     let mut text = "package t;\npublic class Expr {\n".to_owned();
-    methods.iter().for_each(|(_, m)| text.push_str(m));
+    for (_, method) in methods {
+        text.push_str(method);
+    }
     text.push_str("}\n");
     let mut main = "package t;\npublic class Main {\n".to_owned();
     let list = |values: Vec<String>| values.join(", ");

@@ -1,6 +1,6 @@
 //! One small package per language feature: compiled by javac, converted, disassembled, and compared with the
 //! instruction list beside the sources (`expected.txt`; rewritten when `UPDATE_EXPECTED` is set, then reviewed).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::format_push_string)]
 
 mod support;
 

@@ -1,5 +1,7 @@
 //! What the tests share: API stubs made from the export tables, javac, and looking into the result.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Listings are built from lines.
+#![allow(clippy::format_collect, clippy::format_push_string)]
 
 pub mod evaluate;
 pub mod stubs;

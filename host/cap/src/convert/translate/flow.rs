@@ -90,6 +90,8 @@ struct Interpreter<'a> {
     live: Live,
     /// Handlers that cover each instruction.
     covering: Vec<Vec<usize>>,
+    /// Where other handlers cover than one instruction before.
+    cover_changes: Vec<bool>,
     /// State in front of each block.
     entry: Vec<Option<State>>,
     visits: Vec<u8>,
@@ -110,6 +112,7 @@ pub(super) fn analyse(method: &Method, ty: &MethodType, code: &Code, operands: &
             covered.push(index);
         }
     }
+    let cover_changes = (0..n).map(|at| at == 0 || covering[at] != covering[at - 1]).collect();
     let mut leader = vec![false; n];
     leader[0] = true;
     for (at, instruction) in code.instructions.iter().enumerate() {
@@ -129,6 +132,7 @@ pub(super) fn analyse(method: &Method, ty: &MethodType, code: &Code, operands: &
         operands,
         live,
         covering,
+        cover_changes,
         entry: vec![None; n],
         visits: vec![0; n],
         leader,
@@ -237,7 +241,7 @@ impl Interpreter<'_> {
         let mut at = block;
         let mut changed = true;
         loop {
-            if !record && (changed || self.covering[at] != self.covering[at - 1]) {
+            if !record && (changed || self.cover_changes[at]) {
                 self.reach_handlers(at, &state)?;
             }
             let jvm = &self.code.instructions[at].jvm;
