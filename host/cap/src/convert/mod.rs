@@ -6,6 +6,7 @@
 
 mod components;
 mod debug_info;
+mod described;
 mod diagnostics;
 mod imports;
 mod input;

@@ -9,11 +9,14 @@ mod emit;
 mod flow;
 mod ir;
 mod layout;
+mod live;
+mod machine;
 mod merge;
 mod operands;
 mod optimize;
 mod range;
 mod unify;
+mod uses;
 mod width;
 
 use std::collections::{HashMap, HashSet};
