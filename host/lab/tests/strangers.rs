@@ -1,13 +1,12 @@
 //! A stranger sends a personalised card whatever comes to mind: it answers everything, gives nothing away, and stays
-//! the card it was. Seeded: a failure comes back. Needs the built jCardSim runtime, else skips.
+//! the card it was. Seeded: a failure comes back.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use jpkise_card::{Card, Transport};
-use jpkise_gpse::runtime::jcardsim::LaunchError;
 use jpkise_gpse::GpSe;
 use jpkise_jpki::edge::{Password, Pin, TokenProfile};
 use jpkise_lab::chain::{self, Options};
-use jpkise_lab::simulator;
+use jpkise_lab::simulator::{self, RuntimeKind};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -18,15 +17,8 @@ const PIN: &[u8] = b"1234";
 const PASSWORD: &[u8] = b"ABC123";
 const SELECT: &[u8] = b"\x00\xA4\x04\x0C\x0A\xD3\x92\xF0\x00\x26\x01\x00\x00\x00\x01";
 
-fn card() -> Option<Card<GpSe>> {
-    let mut card = match simulator::start() {
-        Ok(card) => card,
-        Err(LaunchError::NotBuilt { .. }) => {
-            println!("SKIP: the jCardSim runtime is not built");
-            return None;
-        }
-        Err(error) => panic!("{error}"),
-    };
+fn card() -> Card<GpSe> {
+    let mut card = simulator::start(RuntimeKind::Jcvm).unwrap();
     let options = Options {
         profile: TokenProfile::Phone,
         issuer_keys: simulator::test_keys().unwrap(),
@@ -36,7 +28,7 @@ fn card() -> Option<Card<GpSe>> {
     };
     chain::provision(&mut card, &options, &mut |_| {}).unwrap();
     card.reset().unwrap();
-    Some(card)
+    card
 }
 
 fn ask(card: &mut Card<GpSe>, command: &[u8]) -> (Vec<u8>, u16) {
@@ -125,7 +117,7 @@ fn command(rng: &mut StdRng) -> Vec<u8> {
 
 #[test]
 fn a_stranger_gets_nothing_and_changes_nothing() {
-    let Some(mut card) = card() else { return };
+    let mut card = card();
     unlock(&mut card);
     let secret_files = [read(&mut card, 0x01), read(&mut card, 0x0A)];
     let public_files = [read(&mut card, 0x02), read(&mut card, 0x0B)];
@@ -157,7 +149,7 @@ fn a_stranger_gets_nothing_and_changes_nothing() {
 
 #[test]
 fn a_user_s_program_gone_mad_meets_a_status_word_each_time() {
-    let Some(mut card) = card() else { return };
+    let mut card = card();
     let mut rng = StdRng::seed_from_u64(4);
     for round in 0..ROUNDS {
         if round % 10 == 0 {
