@@ -32,6 +32,12 @@ struct Emitter<'a> {
     cp: &'a mut CpTable,
     items: Vec<Item>,
     at: usize,
+    /// Instruction that is done together with the one before it.
+    skipped: Option<usize>,
+    /// By instruction: whether a label stands before it.
+    labelled: Vec<bool>,
+    /// Labels there are.
+    labels: usize,
     /// Node representatives that are `this` and never pushed, because all their uses have a `_this` form.
     erased: HashSet<u32>,
     /// Node representatives whose low eight bits are all that is used.
@@ -56,18 +62,28 @@ pub(super) fn emit(source: &Source<'_>, cp: &mut CpTable) -> Result<Body> {
     }
     let erased = erasable(source);
     let byte_only = byte_only(source);
-    let mut emitter = Emitter { s: source, cp, items: Vec::new(), at: 0, erased, byte_only };
-    for (at, labelled) in labelled.iter().take(n).enumerate() {
-        if *labelled {
+    let mut emitter = Emitter {
+        s: source,
+        cp,
+        items: Vec::new(),
+        at: 0,
+        skipped: None,
+        labelled,
+        labels: n + 1,
+        erased,
+        byte_only,
+    };
+    for at in 0..n {
+        if emitter.labelled[at] {
             emitter.items.push(Item::Label(at));
         }
-        if let Some(step) = &source.flow.steps[at] {
+        if let (Some(step), true) = (&source.flow.steps[at], emitter.skipped != Some(at)) {
             emitter.at = at;
             emitter.instruction(step)?;
         }
     }
     emitter.items.push(Item::Label(n));
-    let Emitter { items, cp, .. } = emitter;
+    let Emitter { items, cp, labels, .. } = emitter;
     let mut handlers = Vec::new();
     for (handler, class) in source.code.handlers.iter().zip(source.catch_types) {
         if source.flow.steps[handler.handler].is_some() {
@@ -80,7 +96,7 @@ pub(super) fn emit(source: &Source<'_>, cp: &mut CpTable) -> Result<Body> {
             });
         }
     }
-    Ok(Body { items, handlers, labels: n + 1, parameters: parameters(source), has_this: !source.is_static })
+    Ok(Body { items, handlers, labels, parameters: parameters(source), has_this: !source.is_static })
 }
 
 /// The parameters by web, `this` first.
@@ -304,6 +320,7 @@ impl Emitter<'_> {
                 self.call(call.target, &descriptor, pops, pushes);
                 self.deliver(step, class.result == JavaType::Int);
             }
+            (Jvm::Invoke(..), Operand::NullCheck) => self.null_check(),
             (Jvm::New(_), Operand::Class(class)) => {
                 let cp = self.cp.class(*class);
                 self.op(Op::Class { opcode: Opcode::New, cp });
@@ -439,6 +456,24 @@ impl Emitter<'_> {
         };
         let cp = self.cp.id(key, Some(descriptor));
         self.op(Op::Invoke { opcode, cp, pops, pushes });
+    }
+
+    /// Throws the exception a use of null would: athrow of null is a NullPointerException (JCVM 7.5.5).
+    fn null_check(&mut self) {
+        let next = self.at + 1;
+        let dropped =
+            self.s.code.instructions.get(next).is_some_and(|i| i.jvm == Jvm::Pop) && !self.labelled[next];
+        if dropped {
+            self.skipped = Some(next);
+        } else {
+            self.op(Op::Dup { m: 1, n: 0 });
+        }
+        let label = self.labels;
+        self.labels += 1;
+        self.op(Op::Branch(Opcode::Ifnonnull, label));
+        self.plain(Opcode::AconstNull);
+        self.plain(Opcode::Athrow);
+        self.items.push(Item::Label(label));
     }
 
     fn type_check(&mut self, opcode: Opcode, operand: &Operand) -> Result<()> {

@@ -422,6 +422,10 @@ impl Interpreter<'_> {
                 m.pop_field(operand)?;
                 m.pop_ref()?;
             }
+            Jvm::Invoke(..) if matches!(operand, Operand::NullCheck) => {
+                m.pop_ref()?;
+                m.push_ref()?;
+            }
             Jvm::Invoke(..) => {
                 let Operand::Call(call) = operand else { return Err((at, ConvertRule::Malformed("call"))) };
                 for parameter in call.ty.parameters.iter().rev() {

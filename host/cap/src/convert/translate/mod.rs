@@ -80,7 +80,13 @@ pub(super) fn resolve_all(package: &Package<'_>, int: bool) -> Result<Operands, 
             // Static initialisers are evaluated, not translated.
             let code = method.code.as_ref().filter(|_| method.name != "<clinit>");
             for (at, instruction) in code.iter().flat_map(|code| code.instructions.iter().enumerate()) {
-                match operands::operand(package, index, &instruction.jvm, int) {
+                let next = code.and_then(|code| code.instructions.get(at + 1)).map(|next| &next.jvm);
+                let resolved = if operands::is_null_check(&class.file.pool, &instruction.jvm, next) {
+                    Ok(Operand::NullCheck)
+                } else {
+                    operands::operand(package, index, &instruction.jvm, int)
+                };
+                match resolved {
                     Ok(operand) => operands.push(operand),
                     Err(rule) => {
                         let line = code.and_then(|code| code.line(at));

@@ -19,6 +19,20 @@ pub(in crate::convert) enum Operand {
     Array(u8, Option<ClassKey>),
     /// atype of `newarray`.
     ArrayType(u8),
+    /// A call by which javac only asks whether a reference is null.
+    NullCheck,
+}
+
+/// Whether javac checks for null by this call (in front of `outer.new Inner()`, or of an inner class's constructor):
+/// `Objects.requireNonNull`, or, up to release 8, `getClass` with the result dropped.
+pub(super) fn is_null_check(pool: &Pool, jvm: &Jvm, next: Option<&Jvm>) -> bool {
+    let Jvm::Invoke(_, index) = jvm else { return false };
+    let Ok(member) = pool.member(*index) else { return false };
+    match (member.class, member.name, member.descriptor) {
+        ("java/util/Objects", "requireNonNull", "(Ljava/lang/Object;)Ljava/lang/Object;") => true,
+        (_, "getClass", "()Ljava/lang/Class;") => next == Some(&Jvm::Pop),
+        _ => false,
+    }
 }
 
 /// atype of an array of objects in `checkcast` and `instanceof` (JCVM 7.5.8).
