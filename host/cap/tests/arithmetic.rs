@@ -97,7 +97,9 @@ impl Random {
 
 fn source(methods: &[(usize, String)]) -> Vec<(String, String)> {
     let mut text = "package t;\npublic class Expr {\n".to_owned();
-    methods.iter().for_each(|(_, m)| text.push_str(m));
+    for (_, method) in methods {
+        text.push_str(method);
+    }
     text.push_str("}\n");
     let mut main = "package t;\npublic class Main {\n".to_owned();
     let list = |values: Vec<String>| values.join(", ");
@@ -180,6 +182,7 @@ fn accepted_arithmetic_gives_the_results_of_a_jvm() {
 
     options.int = true;
     let with_int = convert_expr(&classes, &options).unwrap_or_else(|e| panic!("{}", support::lines(&e)));
+    support::verify(&with_int, &[]);
     compare(&with_int, &names, &expected);
 
     options.int = false;
@@ -195,6 +198,7 @@ fn accepted_arithmetic_gives_the_results_of_a_jvm() {
     assert!(kept.len() >= 100, "only {} of 400 methods are accepted without int", kept.len());
     let classes = support::javac("kept", 8, &source(&kept)).unwrap();
     let without_int = convert_expr(&classes, &options).unwrap_or_else(|e| panic!("{}", support::lines(&e)));
+    support::verify(&without_int, &[]);
     assert!(!without_int.cap.header.uses_int());
     let names: Vec<String> = kept.iter().map(|(n, _)| format!("f{n}")).collect();
     let expected: Vec<Vec<String>> = kept.iter().map(|(n, _)| expected[*n].clone()).collect();

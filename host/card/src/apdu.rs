@@ -19,6 +19,8 @@ pub enum SecretKind {
     Temporary,
     /// Static key material, enciphered or not.
     Key,
+    /// Bytes that are no command APDU: what they hold is not known, so none are shown.
+    Malformed,
 }
 
 impl SecretKind {
@@ -30,6 +32,7 @@ impl SecretKind {
             Self::ReferenceData => "reference-data",
             Self::Temporary => "temporary",
             Self::Key => "key",
+            Self::Malformed => "malformed",
         }
     }
 }

@@ -180,6 +180,11 @@ impl<T: Transport> Card<T> {
         Ok(atr)
     }
 
+    /// The card for a program that sends commands of its own: a [`Transport`] that shows them to the observers.
+    pub fn served(&mut self) -> Served<'_, T> {
+        Served(self)
+    }
+
     /// The ATR of the last reset.
     pub fn atr(&self) -> &[u8] {
         self.transport.atr()
@@ -208,6 +213,72 @@ impl<T: Transport> Card<T> {
     /// The transport itself.
     pub fn transport_mut(&mut self) -> &mut T {
         &mut self.transport
+    }
+}
+
+/// A card somebody else commands: bytes pass as they are, observers see them. From [`Card::served`].
+pub struct Served<'c, T>(&'c mut Card<T>);
+
+impl<T: Transport> Transport for Served<'_, T> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let card = &mut *self.0;
+        let started = card.opened.elapsed();
+        let clock = Instant::now();
+        let result = card.transport.transmit(command);
+        let took = clock.elapsed();
+        card.apdus += 1;
+        card.bytes += (command.len() + result.as_ref().map_or(0, Vec::len)) as u64;
+        if card.observers.is_empty() {
+            return result;
+        }
+        let command = foreign(command);
+        let response = result.as_ref().ok().and_then(|answer| ResponseApdu::parse(answer).ok());
+        let exchange = Exchange {
+            command: &command,
+            response: response.as_ref(),
+            secret: command.secret(),
+            plain: None,
+            started,
+            took,
+        };
+        for observer in &mut card.observers {
+            observer.exchange(&exchange);
+        }
+        result
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, TransportError> {
+        let atr = self.0.transport.reset()?;
+        for observer in &mut self.0.observers {
+            observer.reset(&atr);
+        }
+        Ok(atr)
+    }
+
+    fn atr(&self) -> &[u8] {
+        self.0.atr()
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+}
+
+/// A command we did not make, marked for what it may hide. Nobody told us whether secure messaging enciphers it, so a
+/// secret is taken to be in clear in every class.
+fn foreign(bytes: &[u8]) -> CommandApdu {
+    match CommandApdu::parse(bytes) {
+        Ok(command) if command.data().is_empty() => command,
+        Ok(command) if matches!(command.ins, 0x20 | 0x24 | 0x2C) => command.hiding(SecretKind::ReferenceData),
+        Ok(command) => command,
+        Err(_) => {
+            let byte = |index| bytes.get(index).copied().unwrap_or_default();
+            CommandApdu::new(byte(0), byte(1), byte(2), byte(3)).hiding(SecretKind::Malformed)
+        }
     }
 }
 

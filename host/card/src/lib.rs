@@ -12,5 +12,5 @@ pub mod transport;
 pub mod vpcd;
 
 pub use apdu::{ApduError, CommandApdu, Expected, ResponseApdu, SecretKind};
-pub use card::{Card, CardError, Exchange, Observer, PlainCommand};
+pub use card::{Card, CardError, Exchange, Observer, PlainCommand, Served};
 pub use transport::{Capabilities, Transport, TransportError};

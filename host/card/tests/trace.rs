@@ -162,3 +162,58 @@ fn a_trace_file_is_its_owner_s_alone() {
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0);
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn commands_of_another_program_are_recorded_without_what_they_hide() {
+    let memory = Memory::default();
+    let mut card = Card::new(Echo);
+    let (recorder, handle) = Recorder::new(memory.clone(), StartRecord::new("echo", &[0x3B], None));
+    card.observe(Box::new(recorder));
+    let cases: [(&[u8], Option<&str>); 7] = [
+        (b"\x00\xB0\x00\x00\x00", None),
+        (b"\x00\x20\x00\x80", None),
+        (b"\x00\x20\x00\x80\x041234", Some("reference-data")),
+        (b"\x00\x20\x00\x80\x041234\x00", Some("reference-data")),
+        // C-MAC alone enciphers nothing.
+        (b"\x84\x24\x01\x80\x0C1234MMMMMMMM", Some("reference-data")),
+        (b"\x00\x20\x00\x80\x081234", Some("malformed")),
+        (b"\x00\x20", Some("malformed")),
+    ];
+    for (bytes, _) in cases {
+        // What the card answers passes as it is.
+        assert!(card.served().transmit(bytes).unwrap().len() >= 2);
+    }
+    card.served().reset().unwrap();
+    assert_eq!(card.apdus(), 7);
+    assert_eq!(handle.close().unwrap().exchanges, 7);
+    let written = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+    assert!(!written.contains("31323334"), "{written}");
+    let records: Vec<_> = TraceReader::new(Cursor::new(written)).map(Result::unwrap).collect();
+    for (record, (bytes, secret)) in records[1..].iter().zip(cases) {
+        let Record::Exchange(exchange) = record else { panic!("{record:?}") };
+        let expected = match secret {
+            Some(secret) => CommandText::Hidden { secret: secret.to_owned() },
+            None => CommandText::Bytes(hex::encode_upper(bytes)),
+        };
+        assert_eq!(exchange.command, expected);
+    }
+    assert!(matches!(records[8], Record::Reset { .. }));
+}
+
+#[test]
+fn a_file_that_is_no_trace_is_refused_at_its_first_line_however_long() {
+    /// A line that does not end; the reader would run out of memory before it did.
+    struct Endless(usize);
+    impl io::Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += buffer.len();
+            assert!(self.0 < 1 << 24, "read on and on");
+            buffer.fill(b'x');
+            Ok(buffer.len())
+        }
+    }
+    let mut reader = TraceReader::new(io::BufReader::new(Endless(0)));
+    assert!(matches!(reader.next(), Some(Err(TraceReadError::Line { line: 1, .. }))));
+    let mut reader = TraceReader::new(Cursor::new([0xFF, 0xFE, b'\n']));
+    assert!(matches!(reader.next(), Some(Err(TraceReadError::Line { line: 1, .. }))));
+}

@@ -1,5 +1,7 @@
 //! What every command has at hand: language, output, the ways to a card.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde::Serialize;
@@ -15,13 +17,15 @@ pub struct App {
     pub global: Global,
     /// Messages in the chosen language.
     pub messages: Messages,
+    /// Whether the one JSON object of the run has been printed.
+    object_printed: Cell<bool>,
 }
 
 impl App {
     /// From the parsed flags.
     pub fn new(global: Global) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
-        Self { global, messages: Messages::new(language) }
+        Self { global, messages: Messages::new(language), object_printed: Cell::new(false) }
     }
 
     /// A result for people, on standard output; nothing with `--json`.
@@ -29,7 +33,7 @@ impl App {
         if self.global.json {
             return Ok(());
         }
-        write_line(&mut io::stdout().lock(), line)
+        write_line(&printable(line))
     }
 
     /// The one JSON object of a run with `--json`.
@@ -38,7 +42,8 @@ impl App {
             return Ok(());
         }
         let text = serde_json::to_string_pretty(value).map_err(|e| CliError::internal(e.to_string()))?;
-        write_line(&mut io::stdout().lock(), &text)
+        self.object_printed.set(true);
+        write_line(&text)
     }
 
     /// Talk, on standard error.
@@ -66,39 +71,73 @@ impl App {
         }
     }
 
-    /// Says an error and its next steps on standard error, or as JSON with `--json`.
+    /// Says an error and its next steps on standard error; with `--json` it is the run's object too, unless the result
+    /// has been printed already (a check that found something: the findings are the object).
     pub fn report(&self, error: &CliError) {
         if error.is_closed_pipe() {
             return;
         }
-        if self.global.json {
-            let object = serde_json::json!({
-                "error": error.key(),
-                "message": self.messages.say(&error.what),
-                "detail": error.detail,
-                "next": error.next.iter().map(|t| self.messages.say(t)).collect::<Vec<_>>(),
-                "status_word": error.sw.map(|sw| sw.to_string()),
-                "tries_left": error.tries_left,
-                "exit": error.exit as u8,
-            });
-            let _ = writeln!(io::stdout().lock(), "{object:#}");
+        if self.global.json && !self.object_printed.get() {
+            write_json_error(&self.messages, error);
         }
-        talk_line(&format!("{} {}", self.messages.get("error-prefix"), self.messages.say(&error.what)));
-        if let Some(detail) = &error.detail {
-            talk_line(&format!("  {detail}"));
-        }
-        for step in &error.next {
-            talk_line(&format!("  → {}", self.messages.say(step)));
-        }
+        talk_error(&self.messages, error);
+    }
+}
+
+/// The JSON object of a run that failed.
+pub fn write_json_error(messages: &Messages, error: &CliError) {
+    let object = serde_json::json!({
+        "error": error.key(),
+        "message": messages.say(&error.what),
+        "detail": error.detail,
+        "next": error.next.iter().map(|t| messages.say(t)).collect::<Vec<_>>(),
+        "status_word": error.sw.map(|sw| sw.to_string()),
+        "tries_left": error.tries_left,
+        "exit": error.exit as u8,
+    });
+    // The run has failed already.
+    let _ = writeln!(io::stdout().lock(), "{object:#}");
+}
+
+/// What failed and what to do next, on standard error.
+pub fn talk_error(messages: &Messages, error: &CliError) {
+    talk_line(&format!("{} {}", messages.get("error-prefix"), messages.say(&error.what)));
+    if let Some(detail) = &error.detail {
+        talk_line(&format!("  {detail}"));
+    }
+    for step in &error.next {
+        talk_line(&format!("  → {}", messages.say(step)));
     }
 }
 
 /// A line of talk that is words already, on standard error.
 pub fn talk_line(line: &str) {
     // Standard error gone is no reason to stop.
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(line));
 }
 
-fn write_line(out: &mut impl Write, line: &str) -> Result<(), CliError> {
+/// Names and labels come from readers, cards and files: none of them may command the terminal.
+fn printable(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(commands) {
+        text.replace(commands, "\u{FFFD}").into()
+    } else {
+        text.into()
+    }
+}
+
+fn write_line(line: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(CliError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_does_not_command_the_terminal() {
+        assert_eq!(printable("reader\u{1b}[31m\u{9b}2J\r\0"), "reader\u{FFFD}[31m\u{FFFD}2J\u{FFFD}\u{FFFD}");
+        assert_eq!(printable("二行\n\t目"), "二行\n\t目");
+    }
 }

@@ -54,7 +54,18 @@ impl From<TransportError> for CliError {
             TransportError::Pcsc(_) => ("pcsc", Text::new("err-pcsc")),
             _ => ("removed", Text::new("err-io")),
         };
-        Self::new(Exit::NoCard, what).detail(error.to_string()).next(Text::new(format!("rec-{key}")))
+        let described = Self::new(Exit::NoCard, what).next(Text::new(format!("rec-{key}")));
+        match error {
+            // These say nothing that the sentence does not.
+            TransportError::NoReader(_)
+            | TransportError::NoCard(_)
+            | TransportError::Removed
+            | TransportError::Reset
+            | TransportError::Busy
+            | TransportError::NoService => described,
+            TransportError::ProcessEnded(reason) => described.detail(reason),
+            other => described.detail(other.to_string()),
+        }
     }
 }
 
@@ -212,15 +223,15 @@ impl From<PersonalizeError> for CliError {
 
 impl From<FileError> for CliError {
     fn from(error: FileError) -> Self {
-        file_not_written(&error.path, error.source)
+        file_not_written(&error.path, &error.source).next(Text::new("rec-file"))
     }
 }
 
-/// A file that could not be written, with the system's reason.
-pub fn file_not_written(path: &Path, source: std::io::Error) -> CliError {
-    let reason = CliError::from(source);
+/// A file that could not be written, with the system's reason. The next step is the caller's: it knows the option that
+/// names another file.
+pub fn file_not_written(path: &Path, source: &std::io::Error) -> CliError {
     let text = Text::new("err-file").with("path", path.display());
-    CliError::new(Exit::Internal, text).detail(reason.detail.unwrap_or_default()).next(Text::new("rec-file"))
+    CliError::new(Exit::Internal, text).detail(source.to_string())
 }
 
 /// A file that was named and cannot be read.
@@ -246,6 +257,11 @@ impl From<LaunchError> for CliError {
         let detail = error.to_string();
         match error {
             LaunchError::Transport(error) => error.into(),
+            LaunchError::Java { java, source } => {
+                Self::new(Exit::NoCard, Text::new("err-java").with("java", java))
+                    .detail(source.to_string())
+                    .next(Text::new("rec-java"))
+            }
             _ => Self::new(Exit::NoCard, Text::new("err-runtime-missing"))
                 .detail(detail)
                 .next(Text::new("rec-runtime-missing")),

@@ -8,6 +8,10 @@ use crate::i18n::Messages;
 /// Message key of the program's own description; a command's is this and its path.
 const ROOT: &str = "help";
 
+/// Order on the page: a command's own options first, then those of every command, then help.
+const GLOBAL_OPTIONS: usize = 100;
+const BUILT_IN: usize = 200;
+
 /// The command with every description and heading in the language of `messages`.
 pub fn localized(messages: &Messages) -> Command {
     walk(Cli::command(), messages, ROOT)
@@ -20,12 +24,15 @@ fn walk(command: Command, messages: &Messages, path: &str) -> Command {
         .about(messages.get(path))
         .help_template(template(messages, &verbs))
         .subcommand_help_heading(messages.get("heading-commands"));
-    for id in arguments {
+    for (position, id) in arguments.into_iter().enumerate() {
         command = command.mut_arg(&id, |argument| {
             let takes_value = argument.get_action().takes_values();
+            let heading = if argument.is_positional() { "heading-arguments" } else { "heading-options" };
+            let group = if argument.is_global_set() { GLOBAL_OPTIONS } else { 0 };
             let argument = argument
                 .help(messages.get(&format!("arg-{}", id.replace('_', "-"))))
-                .help_heading(messages.get("heading-options"));
+                .help_heading(messages.get(heading))
+                .display_order(group + position);
             // The help text names values and variables itself, in its own language and on one line.
             if takes_value {
                 argument.hide_possible_values(true).hide_env(true)
@@ -43,6 +50,7 @@ fn walk(command: Command, messages: &Messages, path: &str) -> Command {
             .short(short)
             .long(name)
             .action(action)
+            .display_order(BUILT_IN)
             .help(messages.get(&format!("arg-{name}")))
             .help_heading(messages.get("heading-options"))
     };
@@ -56,10 +64,11 @@ fn walk(command: Command, messages: &Messages, path: &str) -> Command {
 fn template(messages: &Messages, verbs: &[String]) -> String {
     let usage = messages.get("heading-usage");
     let commands = messages.get("heading-commands");
+    let options = messages.get("heading-options");
     if verbs.is_empty() {
         format!("{{about}}\n\n{usage} {{usage}}\n\n{{all-args}}\n")
     } else {
-        format!("{{about}}\n\n{usage} {{usage}}\n\n{commands}:\n{{subcommands}}\n\n{{options}}\n")
+        format!("{{about}}\n\n{usage} {{usage}}\n\n{commands}:\n{{subcommands}}\n\n{options}:\n{{options}}\n")
     }
 }
 
@@ -86,6 +95,23 @@ mod tests {
             let messages = Messages::new(language);
             let missing: Vec<_> = keys.iter().filter(|k| !messages.has(k)).collect();
             assert!(missing.is_empty(), "{language:?}: {missing:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_shows_its_own_options_before_those_of_every_command() {
+        let mut command = localized(&Messages::new(Language::En));
+        for (path, order) in [
+            (&[][..], &["Commands:", "Options:", "--reader", "--help", "--version"][..]),
+            (&["demo"], &["Options:", "--out", "--token", "--reader", "--verbose", "--help"]),
+            (&["trace", "show"], &["Arguments:", "<FILE>  ", "Options:", "--reader", "--help"]),
+            (&["cap"], &["Commands:", "  build  ", "Options:", "--reader", "--help"]),
+        ] {
+            command.build();
+            let page = path.iter().fold(&mut command, |c, name| c.find_subcommand_mut(name).unwrap());
+            let text = page.render_help().to_string();
+            let places: Vec<_> = order.iter().map(|word| text.find(word)).collect();
+            assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{path:?}: {text}");
         }
     }
 

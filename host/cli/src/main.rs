@@ -21,6 +21,7 @@ use clap::FromArgMatches;
 
 use crate::app::App;
 use crate::args::Cli;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::i18n::{Language, Messages};
 
@@ -50,7 +51,7 @@ fn language_before_parsing() -> Language {
         "en" => Some(Language::En),
         _ => None,
     };
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = arguments();
     while let Some(argument) = arguments.next() {
         let value = match argument.strip_prefix("--lang") {
             Some("") => arguments.next(),
@@ -65,17 +66,33 @@ fn language_before_parsing() -> Language {
     environment.as_deref().and_then(from_name).unwrap_or_else(Language::from_environment)
 }
 
+/// The arguments as text. One that is none (a file name may be any bytes) is no flag that is looked for.
+fn arguments() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned())
+}
+
 fn usage(error: &clap::Error, messages: &Messages) -> Exit {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         // Help that nobody reads is no failure.
         let _ = error.print();
         return Exit::Done;
     }
-    if messages.language() == Language::En {
-        let _ = error.print();
-        return Exit::Usage;
+    let described = describe(error);
+    if arguments().any(|a| a == "--json") {
+        app::write_json_error(messages, &described);
     }
-    eprintln!("{} {}", messages.get("error-prefix"), messages.say(&usage_text(error)));
+    if messages.language() == Language::En {
+        // clap's own words carry the usage line too.
+        let _ = error.print();
+    } else {
+        app::talk_error(messages, &described);
+    }
+    Exit::Usage
+}
+
+/// clap's error as one of ours.
+fn describe(error: &clap::Error) -> CliError {
+    let mut described = CliError::new(Exit::Usage, usage_text(error));
     for (kind, key) in [
         (ContextKind::SuggestedArg, "usage-suggested"),
         (ContextKind::SuggestedSubcommand, "usage-suggested"),
@@ -83,18 +100,19 @@ fn usage(error: &clap::Error, messages: &Messages) -> Exit {
         (ContextKind::ValidValue, "usage-valid"),
         (ContextKind::ValidSubcommand, "usage-valid"),
     ] {
-        if let Some(value) = error.get(kind) {
-            eprintln!("  → {}", messages.say(&i18n::Text::new(key).with("values", value)));
+        let values = error.get(kind).map(ToString::to_string).unwrap_or_default();
+        if !values.is_empty() {
+            described = described.next(i18n::Text::new(key).with("values", values));
         }
     }
-    eprintln!("  → {}", messages.get("usage-help"));
-    Exit::Usage
+    described.next(i18n::Text::new("usage-help"))
 }
 
 /// clap's own kinds in our words.
 fn usage_text(error: &clap::Error) -> i18n::Text {
     let value = |kind: ContextKind| error.get(kind).map(ToString::to_string).unwrap_or_default();
     let key = match error.kind() {
+        ErrorKind::InvalidValue if value(ContextKind::InvalidValue).is_empty() => "usage-missing-value",
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => "usage-invalid-value",
         ErrorKind::UnknownArgument => "usage-unknown-argument",
         ErrorKind::InvalidSubcommand => "usage-unknown-command",

@@ -29,6 +29,8 @@ const GET_ATR: u8 = 4;
 const POLL: Duration = Duration::from_millis(100);
 /// Pause between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(250);
+/// A reader that has no card yet asks a new one for its ATR within this time: pcscd looks every 400 ms.
+const NOTICE: Duration = Duration::from_secs(3);
 
 /// How to serve.
 #[derive(Debug, Clone)]
@@ -53,6 +55,8 @@ impl Default for Options {
 pub enum Event<'a> {
     /// The reader is there.
     Connected,
+    /// The reader has taken the connection and says nothing: another card is in it.
+    Ignored,
     /// The reader went away; `reconnect` says what comes next.
     Disconnected,
     /// Power on or reset, with the ATR.
@@ -77,6 +81,7 @@ impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connected => f.write_str("Connected"),
+            Self::Ignored => f.write_str("Ignored"),
             Self::Disconnected => f.write_str("Disconnected"),
             Self::Reset { atr } => write!(f, "Reset {{ atr: {} }}", hex::encode_upper(atr)),
             Self::PoweredOff => f.write_str("PoweredOff"),
@@ -132,7 +137,7 @@ pub fn serve(
         // A reader that was there once may be gone for as long as it likes.
         patience = None;
         on_event(Event::Connected);
-        let end = Line { stream, stop }.serve(card, on_event);
+        let end = Line { stream, stop, unnoticed_since: Some(Instant::now()) }.serve(card, on_event);
         on_event(Event::Disconnected);
         match end {
             Ok(End::Stopped) => return Ok(End::Stopped),
@@ -179,6 +184,8 @@ fn connect(
 struct Line<'a> {
     stream: TcpStream,
     stop: &'a AtomicBool,
+    /// Until the reader's first message, or until its absence was told.
+    unnoticed_since: Option<Instant>,
 }
 
 /// What a read came to.
@@ -195,11 +202,12 @@ impl Line<'_> {
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<End, VpcdError> {
         loop {
-            let message = match self.receive()? {
+            let message = match self.receive(on_event)? {
                 Received::Message(message) => message,
                 Received::Closed => return Ok(End::ReaderClosed),
                 Received::Stopped => return Ok(End::Stopped),
             };
+            self.unnoticed_since = None;
             match message[..] {
                 [POWER_OFF] => on_event(Event::PoweredOff),
                 [POWER_ON | RESET] => {
@@ -236,22 +244,22 @@ impl Line<'_> {
         Ok(self.stream.write_all(&message)?)
     }
 
-    fn receive(&mut self) -> Result<Received, VpcdError> {
+    fn receive(&mut self, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Received, VpcdError> {
         let mut length = [0; 2];
-        match self.fill(&mut length)? {
+        match self.fill(&mut length, on_event)? {
             Fill::Full => {}
             Fill::Closed => return Ok(Received::Closed),
             Fill::Stopped => return Ok(Received::Stopped),
         }
         let mut body = Zeroizing::new(vec![0; usize::from(u16::from_be_bytes(length))]);
-        Ok(match self.fill(&mut body)? {
+        Ok(match self.fill(&mut body, on_event)? {
             Fill::Full => Received::Message(body),
             Fill::Closed => Received::Closed,
             Fill::Stopped => Received::Stopped,
         })
     }
 
-    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<Fill> {
+    fn fill(&mut self, buffer: &mut [u8], on_event: &mut dyn FnMut(Event<'_>)) -> io::Result<Fill> {
         let mut filled = 0;
         while filled < buffer.len() {
             acknowledge_at_once(&self.stream);
@@ -263,6 +271,10 @@ impl Line<'_> {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                         if self.stop.load(Ordering::Relaxed) {
                             return Ok(Fill::Stopped);
+                        }
+                        if self.unnoticed_since.is_some_and(|since| since.elapsed() >= NOTICE) {
+                            self.unnoticed_since = None;
+                            on_event(Event::Ignored);
                         }
                     }
                     ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => return Ok(Fill::Closed),

@@ -128,3 +128,22 @@ fn a_card_that_fails_ends_the_service() {
     write(&mut stream, &unhex("00A4040000"));
     assert!(matches!(served.join().unwrap(), Err(VpcdError::Card(TransportError::ProcessEnded(_)))));
 }
+
+#[test]
+fn a_reader_that_takes_the_connection_and_says_nothing_is_told() {
+    let (listener, options) = reader();
+    let stop = AtomicBool::new(false);
+    let mut card = card();
+    let mut events = Vec::new();
+    thread::scope(|scope| {
+        let served = scope.spawn(|| {
+            serve(&options, &mut card, &stop, &mut |event| {
+                events.push(format!("{event:?}"));
+                stop.store(event == Event::Ignored, Ordering::Relaxed);
+            })
+        });
+        let (_stream, _) = listener.accept().unwrap();
+        assert_eq!(served.join().unwrap().unwrap(), End::Stopped);
+    });
+    assert_eq!(events, ["Connected", "Ignored", "Disconnected"]);
+}

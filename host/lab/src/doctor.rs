@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use jpkise_card::pcsc::{find_reader, list_readers, ConnectOptions, PcscTransport, Reader};
+use jpkise_card::pcsc::{find_reader, list_readers, ConnectOptions, FindReaderError, PcscTransport, Reader};
 use jpkise_card::{Card, TransportError};
-use jpkise_gp::scp03::Session;
+use jpkise_gp::scp03::{ScpError, Session};
 use jpkise_jpki::edge::{KeyRef, KeyState};
 use jpkise_jpki::{ClientError, JpkiClient};
 
@@ -82,8 +82,19 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What was seen: names, bytes, the system's words.
     pub detail: String,
+    /// Tries left, where they were asked.
+    pub tries: Option<Tries>,
     /// Stable name of the next step.
     pub next: Option<&'static str>,
+}
+
+/// Tries left of the user's two secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tries {
+    /// Of the PIN.
+    pub pin: u8,
+    /// Of the signature password.
+    pub password: u8,
 }
 
 /// Where pcscd's configuration of vpcd stands (Debian, Ubuntu, Fedora, upstream).
@@ -93,19 +104,22 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn good(&mut self, check: Check, detail: impl Into<String>) {
-        self.0.push(Finding { check, verdict: Verdict::Good, detail: detail.into(), next: None });
+        self.add(check, Verdict::Good, detail, None);
     }
 
     fn bad(&mut self, check: Check, detail: impl Into<String>, next: &'static str) {
-        self.0.push(Finding { check, verdict: Verdict::Bad, detail: detail.into(), next: Some(next) });
+        self.add(check, Verdict::Bad, detail, Some(next));
+    }
+
+    fn add(&mut self, check: Check, verdict: Verdict, detail: impl Into<String>, next: Option<&'static str>) {
+        self.0.push(Finding { check, verdict, detail: detail.into(), tries: None, next });
     }
 
     /// Everything not looked at yet stays so.
     fn finish(mut self) -> Vec<Finding> {
         for check in Check::ALL {
             if !self.0.iter().any(|f| f.check == check) {
-                let detail = String::new();
-                self.0.push(Finding { check, verdict: Verdict::NotChecked, detail, next: None });
+                self.add(check, Verdict::NotChecked, "", None);
             }
         }
         self.0.sort_by_key(|f| f.check);
@@ -113,8 +127,8 @@ impl Findings {
     }
 }
 
-/// Looks at everything; `reader` as in `--reader`.
-pub fn examine(reader: Option<&str>) -> Vec<Finding> {
+/// Looks at everything; `reader` as in `--reader`. `watch` is shown the card before the first command goes to it.
+pub fn examine(reader: Option<&str>, watch: &mut dyn FnMut(&mut Card<PcscTransport>)) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
     let readers = match list_readers() {
         Ok(readers) => readers,
@@ -131,12 +145,11 @@ pub fn examine(reader: Option<&str>) -> Vec<Finding> {
     findings.good(Check::Service, "");
     findings.good(Check::Permission, "");
     driver(&mut findings, &readers);
-    match find_reader(&readers, reader) {
-        Ok(reader) => {
-            findings.good(Check::Reader, &reader.name);
-            card(&mut findings, reader);
+    if let Some(reader) = choose(&mut findings, &readers, reader) {
+        if let Some(mut connected) = card(&mut findings, reader) {
+            watch(&mut connected);
+            applications(&mut findings, &mut connected);
         }
-        Err(error) => findings.bad(Check::Reader, error.to_string(), "reader"),
     }
     findings.finish()
 }
@@ -150,7 +163,29 @@ fn driver(findings: &mut Findings, readers: &[Reader]) {
     }
 }
 
-fn card(findings: &mut Findings, reader: &Reader) {
+fn choose<'a>(findings: &mut Findings, readers: &'a [Reader], wanted: Option<&str>) -> Option<&'a Reader> {
+    match find_reader(readers, wanted) {
+        Ok(reader) => {
+            findings.good(Check::Reader, &reader.name);
+            return Some(reader);
+        }
+        // Which of several empty readers does not matter (vpcd brings two): what is missing is a card.
+        Err(FindReaderError::Ambiguous { names }) if !readers.iter().any(Reader::has_card) => {
+            findings.good(Check::Reader, names.join(", "));
+            findings.bad(Check::Card, "", "card");
+        }
+        Err(FindReaderError::Ambiguous { names }) => {
+            findings.bad(Check::Reader, names.join(", "), "reader-choose");
+        }
+        Err(FindReaderError::NotFound { wanted, .. }) => {
+            findings.bad(Check::Reader, wanted, "reader-choose");
+        }
+        Err(_) => findings.bad(Check::Reader, "", "reader"),
+    }
+    None
+}
+
+fn card(findings: &mut Findings, reader: &Reader) -> Option<Card<PcscTransport>> {
     let Some(atr) = &reader.atr else {
         if reader.mute {
             findings.good(Check::Card, "");
@@ -158,13 +193,17 @@ fn card(findings: &mut Findings, reader: &Reader) {
         } else {
             findings.bad(Check::Card, "", "card");
         }
-        return;
+        return None;
     };
     findings.good(Check::Card, "");
     findings.good(Check::Atr, hex::encode_upper(atr));
     match PcscTransport::connect(&reader.name, ConnectOptions::default()) {
-        Ok(transport) => applications(findings, &mut Card::new(transport)),
-        Err(error) => findings.bad(Check::Isd, error.to_string(), "card-busy"),
+        Ok(transport) => Some(Card::new(transport)),
+        Err(error) => {
+            let next = if matches!(error, TransportError::Busy) { "card-busy" } else { "card-mute" };
+            findings.bad(Check::Isd, error.to_string(), next);
+            None
+        }
     }
 }
 
@@ -173,42 +212,56 @@ fn applications(findings: &mut Findings, card: &mut Card<PcscTransport>) {
         Ok(session) => {
             findings.good(Check::Isd, session.aid().map(ToString::to_string).unwrap_or_default());
         }
+        Err(ScpError::Card(error)) => {
+            return findings.bad(Check::Isd, error.to_string(), "card-mute");
+        }
         Err(error) => findings.bad(Check::Isd, error.to_string(), "isd"),
     }
     let mut client = match JpkiClient::select(card) {
         Ok(client) => client,
-        Err(error) => return findings.bad(Check::Applet, error.to_string(), "applet"),
+        Err(ClientError::NoApplication(aid)) => {
+            return findings.bad(Check::Applet, aid.to_string(), "applet")
+        }
+        Err(error) => return findings.bad(Check::Applet, error.to_string(), "card-mute"),
     };
     match state(&mut client) {
-        Ok((label, active, detail)) => {
-            findings.good(Check::Applet, label);
-            if active {
-                findings.good(Check::State, detail);
-            } else {
-                findings.bad(Check::State, detail, "state");
-            }
+        Ok(seen) => {
+            findings.good(Check::Applet, seen.label);
+            findings.0.push(Finding {
+                check: Check::State,
+                verdict: if seen.next.is_none() { Verdict::Good } else { Verdict::Bad },
+                detail: seen.detail,
+                tries: Some(seen.tries),
+                next: seen.next,
+            });
         }
         Err(error) => {
+            let next = if matches!(error, ClientError::Channel(_)) { "card-mute" } else { "state" };
             findings.good(Check::Applet, "");
-            findings.bad(Check::State, error.to_string(), "state");
+            findings.bad(Check::State, error.to_string(), next);
         }
     }
 }
 
-/// Label, whether both keys are in use, and what to show for it. A deployed card has no status object: there the tries
-/// left tell that it is alive.
-fn state(client: &mut JpkiClient<'_, Card<PcscTransport>>) -> Result<(String, bool, String), ClientError> {
+/// What the applet tells about itself.
+struct Seen {
+    label: String,
+    /// The states of its keys; nothing on a deployed card, which has no such object.
+    detail: String,
+    tries: Tries,
+    next: Option<&'static str>,
+}
+
+fn state(client: &mut JpkiClient<'_, Card<PcscTransport>>) -> Result<Seen, ClientError> {
     let label = client.token_info().map(|t| t.label.trim_end().to_owned());
-    let tries = |c: &mut JpkiClient<'_, _>, key| c.tries_left(key);
-    let (pin, password) = (tries(client, KeyRef::Auth)?, tries(client, KeyRef::Sign)?);
-    let left = format!("PIN {pin}, password {password} tries left");
-    match client.status()? {
-        None => Ok((label?, true, left)),
-        Some(status) => {
-            let states: Vec<String> =
-                KeyRef::ALL.into_iter().map(|key| format!("{key} {}", status.key(key).state)).collect();
-            let active = KeyRef::ALL.into_iter().all(|key| status.key(key).state == KeyState::Active);
-            Ok((label.unwrap_or_default(), active, format!("{}; {left}", states.join(", "))))
-        }
-    }
+    let tries = Tries { pin: client.tries_left(KeyRef::Auth)?, password: client.tries_left(KeyRef::Sign)? };
+    let blocked = (tries.pin == 0 || tries.password == 0).then_some("blocked");
+    let Some(status) = client.status()? else {
+        return Ok(Seen { label: label?, detail: String::new(), tries, next: blocked });
+    };
+    let states: Vec<String> =
+        KeyRef::ALL.into_iter().map(|key| format!("{key} {}", status.key(key).state)).collect();
+    let active = KeyRef::ALL.into_iter().all(|key| status.key(key).state == KeyState::Active);
+    let next = if active { blocked } else { Some("state") };
+    Ok(Seen { label: label.unwrap_or_default(), detail: states.join(", "), tries, next })
 }

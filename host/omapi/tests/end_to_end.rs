@@ -223,7 +223,6 @@ fn sorted(access: &ApduAccess) -> ApduAccess {
 
 /// Installation for personalization: the issuer security domain hands the objects on.
 #[test]
-#[ignore = "the GP-SE does not yet lend the applet its domain's session while it hands STORE DATA on (answers 6982)"]
 fn the_security_domain_hands_rules_over_when_its_session_reaches_the_applet() {
     let Some(mut card) = card() else { return };
     install(&mut card, ARA_PACKAGE_AID, ARA_M_AID, ARA_M_AID);

@@ -6,10 +6,12 @@
 
 mod components;
 mod debug_info;
+mod described;
 mod diagnostics;
 mod imports;
 mod input;
 mod manifest;
+mod nest;
 mod own_exp;
 mod package;
 mod resolve;
@@ -219,7 +221,8 @@ fn parse(files: &[ClassBytes], options: &ConvertOptions) -> Result<Vec<ClassFile
 
 /// Converts class files that are already read.
 pub fn convert_classes(files: &[ClassBytes], options: &ConvertOptions) -> Result<Converted, Vec<Diagnostic>> {
-    let classes = parse(files, options)?;
+    let mut classes = parse(files, options)?;
+    nest::open_members(&mut classes);
     let name = options.package.replace('.', "/");
     let mut exports = ExportSet::platform(options.target);
     options.exports.iter().rev().cloned().for_each(|package| exports.add(package));

@@ -267,7 +267,14 @@ impl Package<'_> {
                 Found::Imported(_) => self.imported_static(member.class, member).map(CallTarget::Special),
             };
         }
+        let own = self.own(member.class) == Some(caller);
         match self.virtual_call(member)? {
+            // A method of the class itself that was private in the source.
+            target @ CallTarget::Virtual(_)
+                if own && self.classes[caller].method(member.name, member.descriptor).is_some() =>
+            {
+                Ok(target)
+            }
             CallTarget::Virtual(CpKey::VirtualMethod { token, .. }) => {
                 Ok(CallTarget::Special(CpKey::SuperMethod { class: caller, token }))
             }

@@ -1,7 +1,7 @@
 //! Stage "tokens" (JCVM 4.3.7): numbers by which other packages and the card name classes and members.
 
 use super::diagnostics::{ConvertRule, Diagnostic, Limit};
-use super::package::{methods_by_token, FieldSlot, MethodSlot, Package, Role, TypeName, VirtualEntry};
+use super::package::{methods_by_token, Class, FieldSlot, MethodSlot, Package, Role, TypeName, VirtualEntry};
 use crate::classfile::{acc, Constant, Method, MethodType};
 use crate::exports::{ExportClass, ExportPackage};
 
@@ -186,9 +186,21 @@ fn fields(package: &mut Package<'_>, class: usize, former: Option<&ExportClass>)
         slots[index] = FieldSlot::Instance(token(cells));
         cells += if file.fields[index].descriptor == "I" { 2 } else { 1 };
     }
-    limit(Limit::InstanceCells, cells, MAX_INSTANCE_CELLS)?;
     package.classes[class].fields = slots;
-    Ok(())
+    // An object holds the fields of all its classes.
+    let all = package.own_chain(class).map(|c| instance_cells(&package.classes[c])).sum();
+    limit(Limit::InstanceCells, all, MAX_INSTANCE_CELLS)
+}
+
+/// Cells of the instance fields declared in a class.
+fn instance_cells(class: &Class) -> usize {
+    let fields = class.fields.iter().zip(&class.file.fields);
+    let cells = fields.map(|(slot, field)| match slot {
+        FieldSlot::Instance(_) if field.descriptor == "I" => 2,
+        FieldSlot::Instance(_) => 1,
+        _ => 0,
+    });
+    cells.sum()
 }
 
 /// All inherited methods first, interface by interface, then those declared here.

@@ -62,14 +62,20 @@ fn check_types(world: &mut World<'_>, findings: &mut Findings) {
 }
 
 fn check_class_tokens(world: &World<'_>, findings: &mut Findings) {
-    let mut next = 0;
+    // Which class has which token is free: an upgraded library keeps those it had, wherever new classes come to lie.
+    let is_public = |class: &ClassDescriptor| class.access_flags & access::PUBLIC != 0;
+    let public = world.descriptor.classes.iter().filter(|c| is_public(c)).count();
+    let mut seen = [false; 256];
     for (index, class) in world.descriptor.classes.iter().enumerate() {
-        let public = class.access_flags & access::PUBLIC != 0;
-        let wanted = if public { next } else { usize::from(NO_TOKEN) };
-        next += usize::from(public);
-        if usize::from(class.token) != wanted {
+        let token = usize::from(class.token);
+        let fits = if is_public(class) {
+            token < public && !std::mem::replace(&mut seen[token], true)
+        } else {
+            class.token == NO_TOKEN
+        };
+        if !fits {
             let at = class_offset(world.descriptor, index);
-            let message = format!("token {} where {wanted} was expected", class.token);
+            let message = format!("token {token} among {public} public classes");
             findings.add(Rule::DescriptorClassToken, ComponentTag::Descriptor, at, message);
         }
     }

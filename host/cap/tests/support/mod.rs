@@ -1,5 +1,7 @@
 //! What the tests share: API stubs made from the export tables, javac, and looking into the result.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Listings are built from lines.
+#![allow(clippy::format_collect, clippy::format_push_string)]
 
 pub mod evaluate;
 pub mod stubs;
@@ -10,7 +12,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use jpkise_cap::convert::{convert, ConvertOptions, Converted, Diagnostic};
-use jpkise_cap::exports::ExportSet;
+use jpkise_cap::exports::{ExportPackage, ExportSet};
 use jpkise_cap::inspect::{disassemble, DisassembledMethod, Names};
 use jpkise_cap::model::{Aid, Cap, PackageVersion};
 
@@ -115,9 +117,20 @@ pub fn options(package: &str) -> ConvertOptions {
     ConvertOptions::new(package, AID.parse::<Aid>().unwrap(), PackageVersion::new(1, 0))
 }
 
-/// Converts a package, failing with its diagnostics.
+/// Converts a package, failing with its diagnostics or with what the verifier finds.
 pub fn convert_ok(classes: &Path, options: &ConvertOptions) -> Converted {
-    convert(classes, options).unwrap_or_else(|errors| panic!("{}:\n{}", options.package, lines(&errors)))
+    let converted =
+        convert(classes, options).unwrap_or_else(|errors| panic!("{}:\n{}", options.package, lines(&errors)));
+    verify(&converted, &options.exports);
+    converted
+}
+
+/// Fails unless the verifier accepts a CAP, its own export table and those of `others` at hand.
+pub fn verify(converted: &Converted, others: &[ExportPackage]) {
+    let mut exports = ExportSet::any_platform();
+    others.iter().chain([&converted.exp]).cloned().for_each(|package| exports.add(package));
+    let findings = jpkise_cap::verify::verify(&converted.cap, &exports);
+    assert!(findings.is_empty(), "{}", findings.iter().map(|f| format!("{f}\n")).collect::<String>());
 }
 
 /// Diagnostics one a line.

@@ -2,10 +2,8 @@ error-prefix = error:
 yes-no = [y/N]
 ok = OK
 ng = NG
-skipped = skipped
 
 reader-line = { $index }  { $name }  { $card }
-readers-none = no reader
 card-none = no card
 card-present = card, ATR { $atr }
 card-mute = a card that does not answer
@@ -13,10 +11,9 @@ card-mute = a card that does not answer
 sim-start = Starting the simulated GP-SE ({ $runtime }).
 sim-personalizing = Installing and personalising the JPKI applet …
 sim-personalized = Personalised in { $ms } ms: PIN { $pin }, password { $password } (token label { $label }).
+sim-offering = Offering the card to the virtual reader behind { $address } …
 sim-waiting = The card is in the virtual reader behind { $address }. Ctrl-C ends it.
-sim-power-on = power on
-sim-power-off = power off
-sim-reset = reset
+sim-ignored = Another card is in the virtual reader behind { $address }; this one waits until that one is gone. The second reader listens on the next port: see --vpcd.
 sim-reader-gone = The virtual reader closed the connection; trying again …
 sim-stopped = Stopped after { $apdus ->
     [one] one APDU
@@ -24,6 +21,7 @@ sim-stopped = Stopped after { $apdus ->
   }.
 
 usage-invalid-value = { $argument } does not take the value "{ $value }"
+usage-missing-value = { $argument } needs a value
 usage-unknown-argument = unknown argument { $argument }
 usage-unknown-command = unknown command { $argument }
 usage-missing-argument = missing: { $argument }

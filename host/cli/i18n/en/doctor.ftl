@@ -1,5 +1,4 @@
 # doctor: one line a check, and the next step.
-doctor-title = jpkise doctor
 doctor-service = PC/SC service
 doctor-permission = permission to use it
 doctor-driver = virtual reader driver (vpcd)
@@ -13,12 +12,14 @@ doctor-next-service = Start it: "sudo systemctl start pcscd", or "sudo pcscd" wh
 doctor-next-permission = Your user may not use PC/SC: run as a user with an active local session, or allow it by a polkit rule (org.debian.pcsc-lite).
 doctor-next-driver = For "jpkise sim": install vsmartcard-vpcd and start pcscd again. Not needed for a real reader.
 doctor-next-reader = Plug a reader in, or install vsmartcard-vpcd for the virtual one. A CCID reader needs libccid.
+doctor-next-reader-choose = "jpkise readers" lists the readers: choose one with --reader, by its index or a part of its name.
 doctor-next-card = Insert a card, or start "jpkise sim" in another terminal.
 doctor-next-card-mute = The card does not answer: take it out, clean its contacts, insert it the right way round.
 doctor-next-card-busy = Another program holds the card: close browsers and OpenSC tools.
 doctor-next-isd = The card has no GlobalPlatform issuer security domain that can be selected: a My Number Card is like that, an SE for development is not.
 doctor-next-applet = No JPKI application on this card: "jpkise demo" installs one on the simulator or a lab card.
 doctor-next-state = The applet is installed and not personalised: "jpkise demo" or "jpkise sim --personalized" does that.
+doctor-next-blocked = The PIN or the password is blocked; whoever issued the card resets it. A simulated card is new at every start of "jpkise sim --personalized".
 doctor-all-well = Everything is in order.
 doctor-not-checked = not checked
 doctor-tries = PIN: { $pin } tries left, password: { $password } tries left

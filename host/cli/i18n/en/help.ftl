@@ -1,5 +1,6 @@
 heading-usage = Usage:
 heading-commands = Commands
+heading-arguments = Arguments
 heading-options = Options
 
 help = jpkise: JPKI on a secure element, from an empty chip to a verified signature

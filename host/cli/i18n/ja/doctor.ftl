@@ -1,5 +1,4 @@
 # doctor: one line a check, and the next step.
-doctor-title = jpkise doctor（点検）
 doctor-service = PC/SC サービス
 doctor-permission = 使用権限
 doctor-driver = 仮想リーダーのドライバー（vpcd）
@@ -13,12 +12,14 @@ doctor-next-service = 起動してください: sudo systemctl start pcscd（sys
 doctor-next-permission = このユーザーは PC/SC を使えません。ローカルセッションのユーザーで実行するか、polkit の規則（org.debian.pcsc-lite）で許可してください。
 doctor-next-driver = jpkise sim を使うには vsmartcard-vpcd をインストールし、pcscd を再起動してください。実リーダーだけなら不要です。
 doctor-next-reader = リーダーを接続するか、仮想リーダー vsmartcard-vpcd をインストールしてください（CCID リーダーには libccid が必要です）。
+doctor-next-reader-choose = jpkise readers でリーダーを一覧し、番号か名前の一部を --reader に指定してください。
 doctor-next-card = カードを挿入するか、別の端末で jpkise sim を起動してください。
 doctor-next-card-mute = カードが応答しません。抜いて接点を拭き、正しい向きで挿入してください。
 doctor-next-card-busy = 別のプログラムがカードを使用中です。ブラウザーや OpenSC を終了してください。
 doctor-next-isd = 選択できる発行者セキュリティドメインがありません（マイナンバーカードはそうです。開発用の SE にはあります）。
 doctor-next-applet = このカードに JPKI アプリケーションはありません。jpkise demo で模擬 SE または試験用カードに格納できます。
 doctor-next-state = アプレットは未発行の状態です。jpkise demo または jpkise sim --personalized で発行できます。
+doctor-next-blocked = PIN またはパスワードがロックされています。解除できるのは発行者です。模擬カードなら jpkise sim --personalized を起動し直せば新しくなります。
 doctor-all-well = すべて正常です。
 doctor-not-checked = 未点検
 doctor-tries = PIN 残り { $pin } 回、パスワード残り { $password } 回

@@ -1,5 +1,6 @@
 heading-usage = 使い方:
 heading-commands = コマンド
+heading-arguments = 引数
 heading-options = オプション
 
 help = jpkise: 空のセキュアエレメントから、検証済みの署名まで（公的個人認証サービスのスマホ搭載）

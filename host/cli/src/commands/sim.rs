@@ -29,6 +29,18 @@ pub fn run(app: &App, arguments: &SimArgs) -> Result<(), CliError> {
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .map_err(|e| CliError::internal(e.to_string()))?;
 
+    let apdus = match live(app, arguments, &stop) {
+        Ok(apdus) => apdus,
+        // Ctrl-C reaches the process that runs the applets too; that it ends is what was asked for.
+        Err(error) if error.exit == Exit::NoCard && stop.load(Ordering::Relaxed) => 0,
+        Err(error) => return Err(error),
+    };
+    app.talk(&Text::new("sim-stopped").count("apdus", apdus));
+    app.json(&json!({ "apdus": apdus }))
+}
+
+/// The card's life; returns the number of commands it was sent through the reader.
+fn live(app: &App, arguments: &SimArgs, stop: &AtomicBool) -> Result<u64, CliError> {
     let (mut card, mut kept) = match &arguments.state {
         None => (simulator::start(arguments.runtime.into())?, None),
         Some(path) => {
@@ -42,14 +54,13 @@ pub fn run(app: &App, arguments: &SimArgs) -> Result<(), CliError> {
         personalize(app, &mut card, arguments.token.into())?;
         keep(&mut kept)?;
     }
-    let served = serve(app, &mut card, arguments, &stop, &mut kept);
+    let served = serve(app, &mut card, arguments, stop, &mut kept);
     let closed = traces.close();
     let saved = keep(&mut kept);
     let apdus = served?;
     saved?;
-    app.talk(&Text::new("sim-stopped").count("apdus", apdus));
-    app.json(&json!({ "apdus": apdus }))?;
-    closed
+    closed?;
+    Ok(apdus)
 }
 
 fn personalize(app: &App, card: &mut Card<GpSe>, profile: TokenProfile) -> Result<(), CliError> {
@@ -91,11 +102,21 @@ fn serve(
     kept: &mut Option<KeptCard>,
 ) -> Result<u64, CliError> {
     let options = Options { address: arguments.vpcd.clone(), ..Options::default() };
-    let mut apdus = 0;
+    let say = |key| app.talk(&Text::new(key).with("address", &arguments.vpcd));
+    let (mut apdus, mut seen) = (0, false);
     let mut saved = Ok(());
-    vpcd::serve(&options, card.transport_mut(), stop, &mut |event| match event {
-        Event::Connected => app.talk(&Text::new("sim-waiting").with("address", &arguments.vpcd)),
-        Event::Disconnected if !stop.load(Ordering::Relaxed) => app.talk(&Text::new("sim-reader-gone")),
+    say("sim-offering");
+    vpcd::serve(&options, &mut card.served(), stop, &mut |event| match event {
+        // The first power-on is when PC/SC programs begin to see the card.
+        Event::Reset { .. } if !seen => {
+            seen = true;
+            say("sim-waiting");
+        }
+        Event::Ignored => say("sim-ignored"),
+        Event::Disconnected if !stop.load(Ordering::Relaxed) => {
+            seen = false;
+            say("sim-reader-gone");
+        }
         Event::Exchange { .. } => apdus += 1,
         // Between two sessions nobody waits for an answer.
         Event::PoweredOff if saved.is_ok() => saved = keep(kept),

@@ -25,6 +25,9 @@ const FILES: [&str; 12] = [
 /// The CAP that travels with the project.
 const JPKI_CAP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../applet/dist/jpki.cap");
 
+/// What makes a run fail.
+type Prepare<'a> = &'a dyn Fn(&mut Command);
+
 fn openssl(arguments: &[&str], directory: &Path) -> String {
     ok(Command::new("openssl").args(arguments).current_dir(directory))
 }
@@ -176,6 +179,101 @@ fn the_card_s_process_dying_ends_in_exit_3() {
     let output = finish(child, "demo without its card", Duration::from_secs(20));
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     ok(&mut jpkise(&arguments));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_name_may_be_any_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let out = tempfile::tempdir().unwrap();
+    let named = out.path().join(std::ffi::OsStr::from_bytes(b"folder-\xFF\xFE"));
+    ok(jpkise(&["demo"]).arg("--out").arg(&named));
+    assert!(named.join("summary.json").exists());
+}
+
+#[test]
+fn json_is_one_object_whatever_comes_of_the_run() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("a-file");
+    fs::write(&file, b"x").unwrap();
+    for (arguments, exit) in [
+        (vec!["doctor"], 3),
+        (vec!["readers"], 3),
+        (vec!["demo", "--out", file.to_str().unwrap()], 1),
+        (vec!["trace", "show", file.to_str().unwrap()], 2),
+        (vec!["demo", "--token", "plastic"], 2),
+        (vec!["demo", "--out"], 2),
+        (vec!["dmeo"], 2),
+    ] {
+        for language in ["en", "ja"] {
+            let service = "/nonexistent/pcscd.comm";
+            let all = [&["--json", "--lang", language], &arguments[..]].concat();
+            let output = run(jpkise(&all).env("PCSCLITE_CSOCK_NAME", service));
+            assert_eq!(output.status.code(), Some(exit), "{all:?}: {}", text(&output));
+            let object: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);
+            assert!(object.is_ok_and(|o| o.is_object()), "{all:?}: {}", text(&output));
+        }
+    }
+}
+
+#[test]
+fn an_error_says_what_is_missing_and_what_to_do() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("files");
+    let demo = ["demo", "--out", folder.to_str().unwrap()];
+    let without_java = |command: &mut Command| {
+        command.args(["--runtime", "jcardsim"]).env("PATH", out.path()).env_remove("JAVA_HOME");
+    };
+    let bad_trace = |command: &mut Command| {
+        command.arg("--trace").arg(out.path());
+    };
+    let no_service = |command: &mut Command| {
+        command.args(["--reader", "0", "--lab"]).env("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm");
+    };
+    let no_runtime = |command: &mut Command| {
+        command.args(["--runtime", "jcardsim"]).env("JPKISE_JCARDSIM", "/nonexistent/runtime.jar");
+    };
+    let cases: [(&str, Prepare, i32, &[&str]); 4] = [
+        ("no Java", &without_java, 3, &["java", "JAVA_HOME"]),
+        ("the trace cannot be written", &bad_trace, 1, &["--trace"]),
+        ("no service", &no_service, 3, &["pcscd"]),
+        ("the runtime is not where it was said to be", &no_runtime, 3, &["/nonexistent/runtime.jar", "mvn"]),
+    ];
+    for (name, prepare, exit, says) in cases {
+        for language in ["en", "ja"] {
+            let mut command = jpkise(&[&demo[..], &["--lang", language]].concat());
+            prepare(&mut command);
+            let output = run(&mut command);
+            assert_eq!(output.status.code(), Some(exit), "{name}: {}", text(&output));
+            let printed = text(&output);
+            assert!(says.iter().all(|word| printed.contains(word)), "{name}: {printed}");
+            let last: Vec<&str> = printed.lines().rev().take(3).map(str::trim).collect();
+            let lines: std::collections::BTreeSet<&str> = last.iter().copied().collect();
+            assert_eq!(lines.len(), last.len(), "{name}: said twice: {printed}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_while_the_simulator_starts_is_an_orderly_end() {
+    use std::os::unix::process::CommandExt;
+    for after in [20, 200, 600] {
+        // A terminal sends Ctrl-C to the whole group: to the process that runs the applets too.
+        let child = jpkise(&["sim", "--personalized", "--vpcd", "localhost:1"])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let group = format!("-{}", child.id());
+        // Before the handler is in place Ctrl-C is the system's own, which is as orderly.
+        std::thread::sleep(Duration::from_millis(after));
+        let _ = Command::new("kill").args(["-INT", "--", &group]).status();
+        let output = finish(child, "interrupted sim", Duration::from_secs(20));
+        let signalled = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        assert!(output.status.success() || signalled == Some(2), "{after} ms: {}", text(&output));
+    }
 }
 
 #[test]

@@ -154,10 +154,30 @@ fn doctor_names_the_service_that_is_not_running_and_is_content_with_a_personalis
     assert!(text(&stopped).contains("pcscd"), "{}", text(&stopped));
     let empty = run(&mut jpkise(&["doctor"]));
     assert_eq!(empty.status.code(), Some(3), "no card: {}", text(&empty));
-    assert!(text(&empty).contains("NG"), "{}", text(&empty));
+    // vpcd brings two readers: it is the card that is missing, not a reader.
+    assert!(text(&empty).contains("OK   reader"), "{}", text(&empty));
+    assert!(text(&empty).contains("NG   card"), "{}", text(&empty));
+    let nobody = run(&mut jpkise(&["doctor", "--reader", "no such reader"]));
+    assert!(text(&nobody).contains("NG   reader: no such reader"), "{}", text(&nobody));
+    assert!(text(&nobody).contains("--reader"), "{}", text(&nobody));
+
     let _sim = Sim::start(&reader, &["--personalized"]);
-    let content = ok(&mut jpkise(&["doctor"]));
+    let traces = tempfile::tempdir().unwrap();
+    let trace = traces.path().join("doctor.jsonl");
+    let content = ok(&mut jpkise(&["doctor", "-v", "--trace", trace.to_str().unwrap()]));
     assert!(!content.contains("NG"), "{content}");
+    assert!(content.contains("VERIFY"), "-v shows the exchanged APDUs: {content}");
+    let recorded = fs::read_to_string(&trace).unwrap();
+    assert!(recorded.contains("VERIFY") && recorded.contains("63C3"), "{recorded}");
+    let japanese = ok(&mut jpkise(&["doctor", "--lang", "ja"]));
+    assert!(japanese.contains("PIN 残り 3 回"), "{japanese}");
+
+    for _ in 0..3 {
+        run(Command::new("pkcs15-tool").args(["--verify-pin", "--auth-id", "01", "--pin", "9999"]));
+    }
+    let blocked = run(&mut jpkise(&["doctor"]));
+    assert_eq!(blocked.status.code(), Some(5), "{}", text(&blocked));
+    assert!(text(&blocked).contains("blocked"), "{}", text(&blocked));
 }
 
 #[test]
@@ -172,6 +192,23 @@ fn killing_the_simulator_leaves_no_child_behind() {
         assert!(started.elapsed() < Duration::from_secs(5), "still running: {offspring:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn the_simulator_s_trace_shows_what_programs_send_and_no_secret() {
+    let Some(reader) = Reader::take() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("sim.jsonl");
+    let sim = Sim::start(&reader, &["--personalized", "--trace", trace.to_str().unwrap()]);
+    let before = fs::read_to_string(&trace).unwrap().lines().count();
+    ok(Command::new("pkcs15-tool").args(["--verify-pin", "--auth-id", "01", "--pin", PIN]));
+    assert!(sim.interrupt().success());
+    let recorded = fs::read_to_string(&trace).unwrap();
+    let served: Vec<&str> = recorded.lines().skip(before).collect();
+    let verify = r#""name":"VERIFY","header":"00200080","command":{"secret":"reference-data"}"#;
+    assert!(served.iter().any(|line| line.contains(verify)), "{served:#?}");
+    assert!(!recorded.contains("31323334"), "the PIN is in the trace");
+    ok(&mut jpkise(&["trace", "show", trace.to_str().unwrap()]));
 }
 
 #[test]

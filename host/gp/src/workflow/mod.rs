@@ -5,6 +5,7 @@
 mod content;
 mod identity;
 mod keys;
+mod load_file;
 mod open;
 mod preflight;
 mod registry;
@@ -15,6 +16,7 @@ pub use content::{
 };
 pub use identity::{get_data, read_identity};
 pub use keys::{delete_key, put_keys, rotate_keys, PutKeysReport, RotateReport, RotateRequest};
+pub use load_file::LoadFile;
 pub use open::{open_channel, open_channel_counted, ChannelOptions, LevelChoice};
 pub use preflight::{plan_removal, preflight, remove, LoadNeeds, Obstacle, Removal};
 pub use registry::read_registry;

@@ -18,7 +18,9 @@ impl Core {
     fn session_of(&mut self, caller: Caller) -> Option<&mut ChannelState> {
         let associated = self.associated_domain(&caller.instance)?;
         let state = self.channel_mut(caller.channel);
-        state.selected.filter(|selected| selected.aid == caller.instance)?;
+        // While the domain hands STORE DATA on, the applet reaches the session that carries it.
+        let personalized = state.storing.target == Some(caller.instance);
+        state.selected.filter(|s| s.aid == caller.instance || personalized && s.aid == associated)?;
         // Extradition changes the domain; what was opened with the old one's keys is over.
         if state.key_set.is_some_and(|key_set| key_set.associated != associated) {
             state.secure.end();

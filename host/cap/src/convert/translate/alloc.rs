@@ -19,6 +19,24 @@ pub(super) struct Places {
     pub(super) cells: u16,
 }
 
+/// Names every variable by its cell: from here on equal instructions are equal bytes.
+pub(super) fn name_by_cell(body: &mut Body, places: &Places) -> Places {
+    let cell = |web: Web| places.cell.get(&web).copied().unwrap_or(0);
+    for item in &mut body.items {
+        if let Item::Op(Op::Load(_, web) | Op::Store(_, web) | Op::Increment(_, web, _), _) = item {
+            *web = cell(*web).into();
+        }
+    }
+    for (web, _) in &mut body.parameters {
+        *web = cell(*web).into();
+    }
+    Places {
+        cell: (0..places.cells).map(|cell| (cell.into(), cell)).collect(),
+        parameter_cells: places.parameter_cells,
+        cells: places.cells,
+    }
+}
+
 /// Makes the variable before and after `x = x + c` one, where nothing else wants both: the increment instructions work
 /// in place. Whether anything was joined.
 pub(super) fn join_increments(body: &mut Body) -> bool {

@@ -4,6 +4,8 @@
 // One row per instruction or pattern: rows that happen to agree stay apart.
 #![allow(clippy::match_same_arms)]
 
+use super::live::Live;
+use super::machine::Machine;
 use super::operands::Operand;
 use super::range::Range;
 use super::unify::UnionFind;
@@ -21,7 +23,7 @@ pub(super) enum Value {
 
 /// A local variable. `web` numbers the variable in the source's sense: definitions that reach a common use.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Local {
+pub(super) enum Local {
     Dead,
     Int { web: u32, range: Range },
     Ref { web: u32, this: bool },
@@ -54,22 +56,22 @@ pub(super) struct Flow {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct State {
-    stack: Vec<Value>,
-    locals: Vec<Local>,
+pub(super) struct State {
+    pub(super) stack: Vec<Value>,
+    pub(super) locals: Vec<Local>,
 }
 
 /// After so many visits of a block its intervals are widened.
 const PATIENCE: u8 = 3;
 
-type Result<T> = std::result::Result<T, (usize, ConvertRule)>;
+pub(super) type Result<T> = std::result::Result<T, (usize, ConvertRule)>;
 
 /// Number of the web of a parameter slot: the slot; of a store: `max_locals` plus the instruction.
 fn web_of_store(code: &Code, at: usize) -> u32 {
     number(usize::from(code.max_locals) + at)
 }
 
-fn number(n: usize) -> u32 {
+pub(super) fn number(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
@@ -90,6 +92,8 @@ struct Interpreter<'a> {
     live: Live,
     /// Handlers that cover each instruction.
     covering: Vec<Vec<usize>>,
+    /// Where other handlers cover than one instruction before.
+    cover_changes: Vec<bool>,
     /// State in front of each block.
     entry: Vec<Option<State>>,
     visits: Vec<u8>,
@@ -110,6 +114,7 @@ pub(super) fn analyse(method: &Method, ty: &MethodType, code: &Code, operands: &
             covered.push(index);
         }
     }
+    let cover_changes = (0..n).map(|at| at == 0 || covering[at] != covering[at - 1]).collect();
     let mut leader = vec![false; n];
     leader[0] = true;
     for (at, instruction) in code.instructions.iter().enumerate() {
@@ -129,6 +134,7 @@ pub(super) fn analyse(method: &Method, ty: &MethodType, code: &Code, operands: &
         operands,
         live,
         covering,
+        cover_changes,
         entry: vec![None; n],
         visits: vec![0; n],
         leader,
@@ -237,7 +243,7 @@ impl Interpreter<'_> {
         let mut at = block;
         let mut changed = true;
         loop {
-            if !record && (changed || self.covering[at] != self.covering[at - 1]) {
+            if !record && (changed || self.cover_changes[at]) {
                 self.reach_handlers(at, &state)?;
             }
             let jvm = &self.code.instructions[at].jvm;
@@ -470,190 +476,5 @@ impl Assumed {
                 *known = range;
             }
         }
-    }
-}
-
-/// One instruction's view of the state.
-struct Machine<'a> {
-    at: usize,
-    state: &'a mut State,
-    step: &'a mut Step,
-    max_stack: usize,
-}
-
-impl Machine<'_> {
-    fn malformed<T>(&self, what: &'static str) -> Result<T> {
-        Err((self.at, ConvertRule::Malformed(what)))
-    }
-
-    fn push(&mut self, value: Value) -> Result<()> {
-        if self.state.stack.len() >= self.max_stack {
-            return self.malformed("operand stack overflows");
-        }
-        self.step.result = Some(value);
-        self.state.stack.push(value);
-        Ok(())
-    }
-
-    fn push_int(&mut self, range: Range) -> Result<()> {
-        self.push(Value::Int { node: number(self.at), range, local: None })
-    }
-
-    fn push_ref(&mut self) -> Result<()> {
-        self.push(Value::Ref { node: number(self.at), this: false })
-    }
-
-    fn push_type(&mut self, ty: &JavaType) -> Result<()> {
-        if ty.is_reference() {
-            self.push_ref()
-        } else {
-            self.push_int(range_of(ty))
-        }
-    }
-
-    fn push_field(&mut self, operand: &Operand) -> Result<()> {
-        match operand {
-            Operand::Constant(value) => self.push_int(Range::constant(*value)),
-            Operand::Field(_, ty) => self.push_type(ty),
-            _ => self.malformed("field"),
-        }
-    }
-
-    /// Pops; operands are recorded in the order in which they were pushed.
-    fn pop(&mut self) -> Result<Value> {
-        let Some(value) = self.state.stack.pop() else { return self.malformed("operand stack is empty") };
-        self.step.operands.insert(0, value);
-        Ok(value)
-    }
-
-    fn pop_value_int(&mut self) -> Result<(Range, Option<u16>)> {
-        match self.pop()? {
-            Value::Int { range, local, .. } => Ok((range, local)),
-            Value::Ref { .. } => self.malformed("reference where an int is needed"),
-        }
-    }
-
-    fn pop_int(&mut self) -> Result<Range> {
-        self.pop_value_int().map(|(range, _)| range)
-    }
-
-    fn pop_ref(&mut self) -> Result<()> {
-        match self.pop()? {
-            Value::Ref { .. } => Ok(()),
-            Value::Int { .. } => self.malformed("int where a reference is needed"),
-        }
-    }
-
-    fn pop_type(&mut self, ty: &JavaType) -> Result<()> {
-        if ty.is_reference() {
-            self.pop_ref()
-        } else {
-            self.pop_int().map(|_| ())
-        }
-    }
-
-    fn pop_field(&mut self, operand: &Operand) -> Result<()> {
-        match operand {
-            Operand::Field(_, ty) => self.pop_type(ty),
-            _ => self.malformed("field"),
-        }
-    }
-
-    /// Pops `count` values and pushes those at `order` (0 is the deepest).
-    fn rearrange(&mut self, count: usize, order: &[usize]) -> Result<()> {
-        for _ in 0..count {
-            self.pop()?;
-        }
-        for &index in order {
-            let value = self.step.operands[index];
-            self.push(value)?;
-        }
-        self.step.result = None;
-        Ok(())
-    }
-
-    fn local(&self, slot: u16) -> Result<Local> {
-        match self.state.locals.get(usize::from(slot)) {
-            Some(local) => Ok(*local),
-            None => self.malformed("local variable number"),
-        }
-    }
-
-    fn set_local(&mut self, slot: u16, local: Local) -> Result<()> {
-        match self.state.locals.get_mut(usize::from(slot)) {
-            Some(known) => *known = local,
-            None => return self.malformed("local variable number"),
-        }
-        for value in &mut self.state.stack {
-            if let Value::Int { local, .. } = value {
-                if *local == Some(slot) {
-                    *local = None;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Live local variable slots in front of each instruction, as bit sets.
-struct Live {
-    words: usize,
-    bits: Vec<u64>,
-}
-
-impl Live {
-    fn at(&self, instruction: usize, slot: usize) -> bool {
-        self.bits[instruction * self.words + slot / 64] >> (slot % 64) & 1 != 0
-    }
-
-    fn compute(code: &Code) -> Self {
-        let words = usize::from(code.max_locals).div_ceil(64).max(1);
-        let n = code.instructions.len();
-        let mut live = Self { words, bits: vec![0; words * n] };
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for at in (0..n).rev() {
-                changed |= live.update(code, at);
-            }
-        }
-        live
-    }
-
-    fn update(&mut self, code: &Code, at: usize) -> bool {
-        let jvm = &code.instructions[at].jvm;
-        let mut now = vec![0u64; self.words];
-        let mut add = |from: usize| {
-            let from = self.bits.get(from * self.words..(from + 1) * self.words).unwrap_or(&[]);
-            now.iter_mut().zip(from).for_each(|(a, b)| *a |= b);
-        };
-        jvm.targets().into_iter().for_each(&mut add);
-        if jvm.falls_through() {
-            add(at + 1);
-        }
-        let bit = |slot: u16| (usize::from(slot) / 64, 1u64 << (slot % 64));
-        match jvm {
-            Jvm::Store(_, slot) => {
-                let (word, mask) = bit(*slot);
-                if let Some(word) = now.get_mut(word) {
-                    *word &= !mask;
-                }
-            }
-            Jvm::Load(_, slot) | Jvm::Increment { slot, .. } => {
-                let (word, mask) = bit(*slot);
-                if let Some(word) = now.get_mut(word) {
-                    *word |= mask;
-                }
-            }
-            _ => {}
-        }
-        for handler in code.handlers.iter().filter(|h| (h.start..h.end).contains(&at)) {
-            let from = &self.bits[handler.handler * self.words..(handler.handler + 1) * self.words];
-            now.iter_mut().zip(from).for_each(|(a, b)| *a |= b);
-        }
-        let known = &mut self.bits[at * self.words..(at + 1) * self.words];
-        let changed = *known != now[..];
-        known.copy_from_slice(&now);
-        changed
     }
 }

@@ -129,7 +129,7 @@ fn displacement(offset: usize, labels: &HashMap<Label, usize>, label: Label, sou
     })
 }
 
-fn size(op: &Op, places: &Places, short_fields: usize, wide: bool) -> usize {
+pub(super) fn size(op: &Op, places: &Places, short_fields: usize, wide: bool) -> usize {
     match op {
         Op::Plain(_) => 1,
         Op::Short(-1..=5) | Op::Int(-1..=5) => 1,
@@ -337,6 +337,17 @@ fn wide_form(narrow: Opcode) -> Opcode {
 
 /// Greatest depth of the operand stack over all paths.
 fn stack_depth(body: &Body) -> Result<u8> {
+    let (_, most) = walk(body)?;
+    u8::try_from(most)
+        .map_err(|_| (0, ConvertRule::Limit { limit: Limit::StackCells, count: most, max: MAX_STACK }))
+}
+
+/// Depth of the operand stack in front of each item; `None` where control never comes.
+pub(super) fn depths(body: &Body) -> Result<Vec<Option<usize>>> {
+    walk(body).map(|(depths, _)| depths)
+}
+
+fn walk(body: &Body) -> Result<(Vec<Option<usize>>, usize)> {
     let n = body.items.len();
     let positions: HashMap<Label, usize> = body
         .items
@@ -374,6 +385,5 @@ fn stack_depth(body: &Body) -> Result<u8> {
             at += 1;
         }
     }
-    u8::try_from(most)
-        .map_err(|_| (0, ConvertRule::Limit { limit: Limit::StackCells, count: most, max: MAX_STACK }))
+    Ok((depth, most))
 }

@@ -9,10 +9,14 @@ mod emit;
 mod flow;
 mod ir;
 mod layout;
+mod live;
+mod machine;
+mod merge;
 mod operands;
 mod optimize;
 mod range;
 mod unify;
+mod uses;
 mod width;
 
 use std::collections::{HashMap, HashSet};
@@ -83,12 +87,11 @@ pub(super) fn resolve_all(package: &Package<'_>, int: bool) -> Result<Operands, 
                         let error = class.method_diagnostic(method, line, rule);
                         // A synchronized block is entered once and left in several places.
                         let again = |e: &Diagnostic| {
-                            *e.rule == ConvertRule::Synchronized
+                            *error.rule == ConvertRule::Synchronized
+                                && *e.rule == ConvertRule::Synchronized
                                 && (&e.class, &e.member) == (&error.class, &error.member)
                         };
-                        if !errors.contains(&error)
-                            && !(*error.rule == ConvertRule::Synchronized && errors.iter().any(again))
-                        {
+                        if !errors.contains(&error) && !errors.iter().any(again) {
                             errors.push(error);
                         }
                         operands.push(Operand::None);
@@ -206,7 +209,8 @@ pub(super) fn translate(
         return Err(one((0, ConvertRule::Limit { limit: Limit::LocalCells, count: cells, max: MAX_LOCALS })));
     }
     alloc::reuse_stored(&mut body, &places);
-    let placed = settle(&mut body, &places, short_fields.len()).map_err(one)?;
+    let cells = alloc::name_by_cell(&mut body, &places);
+    let placed = shorter(body, &cells, short_fields.len(), source.name == "<init>").map_err(one)?;
     let nargs = u8::try_from(places.parameter_cells).unwrap_or(u8::MAX);
     let max_locals = u8::try_from(places.cells - places.parameter_cells).unwrap_or(u8::MAX);
     let variables = variables(source, &flow, &places, &placed.code);
@@ -228,6 +232,25 @@ pub(super) fn header(flags: u8, max_stack: u8, nargs: u8, max_locals: u8) -> Met
     let extended = max_stack > 15 || nargs > 15 || max_locals > 15;
     let flags = flags | if extended { crate::model::METHOD_ACC_EXTENDED } else { 0 };
     MethodHeader { flags, max_stack, nargs, max_locals }
+}
+
+/// Lays out, with equal ends joined where that is shorter. Constructors are left as they are: before the call of the
+/// superclass's constructor `this` has another type than after it.
+fn shorter(
+    mut body: Body,
+    places: &Places,
+    short_fields: usize,
+    is_constructor: bool,
+) -> Result<layout::Placed, (usize, ConvertRule)> {
+    let mut joined = body.clone();
+    let plain = settle(&mut body, places, short_fields)?;
+    if is_constructor {
+        return Ok(plain);
+    }
+    merge::join_ends(&mut joined, |op| layout::size(op, places, short_fields, false));
+    optimize::clean_up(&mut joined);
+    let joined = settle(&mut joined, places, short_fields)?;
+    Ok(if joined.len < plain.len { joined } else { plain })
 }
 
 fn catch_types(package: &Package<'_>, method: &Method) -> Result<Vec<Option<ClassKey>>, ConvertRule> {

@@ -24,6 +24,19 @@ pub(super) fn optimize(body: &mut Body) {
     body.handlers.retain(|h| has_code_between(&body.items, h.start, h.end));
 }
 
+/// Control flow clean-up alone, for code whose variables have places.
+pub(super) fn clean_up(body: &mut Body) {
+    loop {
+        let before = body.items.clone();
+        thread_jumps(body);
+        remove_unreachable(body);
+        invert_over_goto(body);
+        if body.items == before {
+            break;
+        }
+    }
+}
+
 /// Replaces short sequences without labels inside.
 fn peephole(items: Vec<Item>) -> Vec<Item> {
     let mut out: Vec<Item> = Vec::with_capacity(items.len());

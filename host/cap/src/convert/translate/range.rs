@@ -283,3 +283,173 @@ impl Condition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const OPS: [BinaryOp; 11] = [
+        BinaryOp::Add,
+        BinaryOp::Sub,
+        BinaryOp::Mul,
+        BinaryOp::Div,
+        BinaryOp::Rem,
+        BinaryOp::Shl,
+        BinaryOp::Shr,
+        BinaryOp::Ushr,
+        BinaryOp::And,
+        BinaryOp::Or,
+        BinaryOp::Xor,
+    ];
+    const CONDITIONS: [Condition; 6] =
+        [Condition::Eq, Condition::Ne, Condition::Lt, Condition::Ge, Condition::Gt, Condition::Le];
+
+    /// What Java computes; `None` where it throws.
+    fn java(op: BinaryOp, a: i32, b: i32) -> Option<i32> {
+        let count = u32::from_ne_bytes(b.to_ne_bytes());
+        Some(match op {
+            BinaryOp::Add => a.wrapping_add(b),
+            BinaryOp::Sub => a.wrapping_sub(b),
+            BinaryOp::Mul => a.wrapping_mul(b),
+            BinaryOp::Div | BinaryOp::Rem if b == 0 => return None,
+            BinaryOp::Div => a.wrapping_div(b),
+            BinaryOp::Rem => a.wrapping_rem(b),
+            BinaryOp::Shl => a.wrapping_shl(count),
+            BinaryOp::Shr => a.wrapping_shr(count),
+            BinaryOp::Ushr => {
+                i32::from_ne_bytes(u32::from_ne_bytes(a.to_ne_bytes()).wrapping_shr(count).to_ne_bytes())
+            }
+            BinaryOp::And => a & b,
+            BinaryOp::Or => a | b,
+            BinaryOp::Xor => a ^ b,
+        })
+    }
+
+    fn holds(condition: Condition, a: i32, b: i32) -> bool {
+        match condition {
+            Condition::Eq => a == b,
+            Condition::Ne => a != b,
+            Condition::Lt => a < b,
+            Condition::Ge => a >= b,
+            Condition::Gt => a > b,
+            Condition::Le => a <= b,
+        }
+    }
+
+    fn contains(range: Range, value: i32) -> bool {
+        range.lo <= value && value <= range.hi
+    }
+
+    #[test]
+    fn small_intervals_hold_every_result() {
+        let bounds = [-9, -8, -3, -1, 0, 1, 2, 5, 7, 8];
+        let ranges: Vec<Range> = bounds
+            .iter()
+            .flat_map(|lo| bounds.iter().filter(move |hi| *hi >= lo).map(|hi| Range::new(*lo, *hi)))
+            .collect();
+        for op in OPS {
+            for a in &ranges {
+                for b in &ranges {
+                    let result = Range::binary(op, *a, *b);
+                    for x in a.lo..=a.hi {
+                        for y in b.lo..=b.hi {
+                            if let Some(value) = java(op, x, y) {
+                                assert!(
+                                    contains(result, value),
+                                    "{x} {op:?} {y} = {value}, not in {result:?}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn intervals_are_as_narrow_as_sources_need() {
+        let byte_masked = Range::binary(BinaryOp::And, Range::SHORT, Range::constant(0xFF));
+        assert_eq!(byte_masked, Range::new(0, 255));
+        assert_eq!(Range::binary(BinaryOp::Add, byte_masked, Range::constant(1)), Range::new(1, 256));
+        assert_eq!(Range::binary(BinaryOp::Div, Range::SHORT, Range::constant(2)), Range::new(-16384, 16383));
+        assert_eq!(Range::binary(BinaryOp::Rem, Range::SHORT, Range::constant(10)), Range::new(-9, 9));
+        assert_eq!(Range::binary(BinaryOp::Shl, byte_masked, Range::constant(8)), Range::new(0, 65280));
+        assert_eq!(Range::binary(BinaryOp::Or, Range::new(0, 65280), byte_masked), Range::new(0, 65535));
+        assert_eq!(Range::binary(BinaryOp::Ushr, Range::LENGTH, Range::constant(8)), Range::new(0, 127));
+        assert_eq!(Range::SHORT.negate(), Range::new(-32767, 32768));
+        assert!(!Range::equality_survives_16_bits(Range::new(-65536, 65534), Range::constant(0)));
+        assert!(Range::equality_survives_16_bits(Range::new(-65535, 65535), Range::constant(0)));
+    }
+
+    fn value() -> impl Strategy<Value = i32> {
+        let special = prop::sample::select(vec![
+            i32::MIN,
+            -65537,
+            -65536,
+            -32769,
+            -32768,
+            -129,
+            -128,
+            -1,
+            0,
+            1,
+            31,
+            32,
+            127,
+            128,
+            255,
+            32767,
+            32768,
+            65535,
+            i32::MAX,
+        ]);
+        prop_oneof![special, any::<i32>(), -70_000..70_000i32, -40..40i32]
+    }
+
+    fn range() -> impl Strategy<Value = Range> {
+        (value(), value()).prop_map(|(a, b)| Range::new(a.min(b), a.max(b)))
+    }
+
+    /// A value inside: an end, or anywhere.
+    fn within(range: Range, pick: u32) -> i32 {
+        match pick % 4 {
+            0 => range.lo,
+            1 => range.hi,
+            _ => {
+                let span = i64::from(range.hi) - i64::from(range.lo) + 1;
+                i32::try_from(i64::from(range.lo) + i64::from(pick / 4) % span).unwrap()
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn any_interval_holds_every_result(a in range(), b in range(), i in any::<u32>(), j in any::<u32>(), op in 0..11usize) {
+            let (x, y) = (within(a, i), within(b, j));
+            if let Some(value) = java(OPS[op], x, y) {
+                let result = Range::binary(OPS[op], a, b);
+                prop_assert!(contains(result, value), "{x} {:?} {y} = {value}, not in {result:?}", OPS[op]);
+            }
+            prop_assert!(contains(a.negate(), x.wrapping_neg()));
+            let short = i32::from(i16::from_le_bytes([x.to_le_bytes()[0], x.to_le_bytes()[1]]));
+            prop_assert!(contains(a.narrow(Range::SHORT), short));
+            prop_assert!(a.within(a.hull(b)) && a.hull(b).within(a.widen(a.hull(b))));
+        }
+
+        #[test]
+        fn what_is_assumed_holds(a in range(), b in range(), i in any::<u32>(), j in any::<u32>(), c in 0..6usize) {
+            let (x, y) = (within(a, i), within(b, j));
+            if holds(CONDITIONS[c], x, y) {
+                let (a, b) = Range::assume(CONDITIONS[c], a, b).expect("possible");
+                prop_assert!(contains(a, x) && contains(b, y));
+            }
+            let low = |v: i32| [v.to_le_bytes()[0], v.to_le_bytes()[1]];
+            if Range::equality_survives_16_bits(a, b) {
+                prop_assert_eq!(x == y, low(x) == low(y));
+            }
+        }
+    }
+}
