@@ -122,7 +122,7 @@ impl Show<'_> {
             talk_line(&format!("      {name}: {}", fact.value));
         }
         let text =
-            Text::new("demo-step-done").with("ms", format!("{:.0}", report.ms)).with("apdus", report.apdus);
+            Text::new("demo-step-done").with("ms", format!("{:.1}", report.ms)).with("apdus", report.apdus);
         talk_line(&format!("      {} {}", self.app.messages.get("ok"), self.app.messages.say(&text)));
     }
 
@@ -132,14 +132,14 @@ impl Show<'_> {
         for step in &summary.steps {
             rows.push([
                 say(&format!("step-{}", step.step)),
-                format!("{:.0}", step.ms),
+                format!("{:.1}", step.ms),
                 step.apdus.to_string(),
                 step.bytes.to_string(),
             ]);
         }
         let total = [
             say("table-total"),
-            format!("{:.0}", summary.ms),
+            format!("{:.1}", summary.ms),
             summary.apdus.to_string(),
             summary.bytes.to_string(),
         ];
@@ -148,5 +148,25 @@ impl Show<'_> {
             self.app.result(&line)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::i18n::{Language, Messages};
+    use unicode_width::UnicodeWidthStr;
+
+    #[test]
+    fn the_table_fits_a_terminal_of_80_columns() {
+        // Behind the step: milliseconds (7), APDUs and bytes (5 each), two spaces before each.
+        let room = 80 - (2 + 7) - 2 * (2 + 5);
+        for language in [Language::En, Language::Ja] {
+            let messages = Messages::new(language);
+            for step in Step::ALL {
+                let name = messages.get(&format!("step-{}", step.id()));
+                assert!(name.width() <= room, "{} cells: {name}", name.width());
+            }
+        }
     }
 }

@@ -25,6 +25,9 @@ const FILES: [&str; 12] = [
 /// The CAP that travels with the project.
 const JPKI_CAP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../applet/dist/jpki.cap");
 
+/// What makes a run fail.
+type Prepare<'a> = &'a dyn Fn(&mut Command);
+
 fn openssl(arguments: &[&str], directory: &Path) -> String {
     ok(Command::new("openssl").args(arguments).current_dir(directory))
 }
@@ -230,7 +233,6 @@ fn an_error_says_what_is_missing_and_what_to_do() {
     let no_runtime = |command: &mut Command| {
         command.args(["--runtime", "jcardsim"]).env("JPKISE_JCARDSIM", "/nonexistent/runtime.jar");
     };
-    type Prepare<'a> = &'a dyn Fn(&mut Command);
     let cases: [(&str, Prepare, i32, &[&str]); 4] = [
         ("no Java", &without_java, 3, &["java", "JAVA_HOME"]),
         ("the trace cannot be written", &bad_trace, 1, &["--trace"]),
