@@ -199,3 +199,21 @@ fn commands_of_another_program_are_recorded_without_what_they_hide() {
     }
     assert!(matches!(records[8], Record::Reset { .. }));
 }
+
+#[test]
+fn a_file_that_is_no_trace_is_refused_at_its_first_line_however_long() {
+    /// A line that does not end; the reader would run out of memory before it did.
+    struct Endless(usize);
+    impl io::Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += buffer.len();
+            assert!(self.0 < 1 << 24, "read on and on");
+            buffer.fill(b'x');
+            Ok(buffer.len())
+        }
+    }
+    let mut reader = TraceReader::new(io::BufReader::new(Endless(0)));
+    assert!(matches!(reader.next(), Some(Err(TraceReadError::Line { line: 1, .. }))));
+    let mut reader = TraceReader::new(Cursor::new([0xFF, 0xFE, b'\n']));
+    assert!(matches!(reader.next(), Some(Err(TraceReadError::Line { line: 1, .. }))));
+}

@@ -1,5 +1,6 @@
 //! What every command has at hand: language, output, the ways to a card.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -32,7 +33,7 @@ impl App {
         if self.global.json {
             return Ok(());
         }
-        write_line(&mut io::stdout().lock(), line)
+        write_line(&printable(line))
     }
 
     /// The one JSON object of a run with `--json`.
@@ -42,7 +43,7 @@ impl App {
         }
         let text = serde_json::to_string_pretty(value).map_err(|e| CliError::internal(e.to_string()))?;
         self.object_printed.set(true);
-        write_line(&mut io::stdout().lock(), &text)
+        write_line(&text)
     }
 
     /// Talk, on standard error.
@@ -112,9 +113,31 @@ pub fn talk_error(messages: &Messages, error: &CliError) {
 /// A line of talk that is words already, on standard error.
 pub fn talk_line(line: &str) {
     // Standard error gone is no reason to stop.
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(line));
 }
 
-fn write_line(out: &mut impl Write, line: &str) -> Result<(), CliError> {
+/// Names and labels come from readers, cards and files: none of them may command the terminal.
+fn printable(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(commands) {
+        text.replace(commands, "\u{FFFD}").into()
+    } else {
+        text.into()
+    }
+}
+
+fn write_line(line: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(CliError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_does_not_command_the_terminal() {
+        assert_eq!(printable("reader\u{1b}[31m\u{9b}2J\r\0"), "reader\u{FFFD}[31m\u{FFFD}2J\u{FFFD}\u{FFFD}");
+        assert_eq!(printable("二行\n\t目"), "二行\n\t目");
+    }
 }

@@ -1,6 +1,5 @@
 //! From `--reader` to a connected card, with the trace and `-v` watching.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use jpkise_card::pcsc::{find_reader, list_readers, ConnectOptions, PcscTransport};
@@ -9,7 +8,7 @@ use jpkise_card::{Card, Transport};
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 
-use crate::app::App;
+use crate::app::{talk_line, App};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::explain::file_not_written;
@@ -50,10 +49,7 @@ impl Traces {
             traces.open.push((path.to_owned(), handle, next));
         }
         if app.global.verbose {
-            card.observe(Box::new(Watcher::new(|text: &str| {
-                // Standard error gone is no reason to stop.
-                let _ = writeln!(std::io::stderr().lock(), "{text}");
-            })));
+            card.observe(Box::new(Watcher::new(talk_line)));
         }
         Ok(traces)
     }

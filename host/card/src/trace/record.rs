@@ -1,11 +1,15 @@
 //! Lines of a trace.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use serde::{Deserialize, Serialize};
 
 use crate::card::Exchange;
 use crate::names::command_name;
+
+/// Longest line of a trace, in bytes: two extended APDUs in hexadecimal take a quarter of it. What is longer is another
+/// file, and is not read into memory to find that out.
+const MAX_LINE: u64 = 1 << 20;
 
 /// The format's name, in the first line.
 pub(super) const FORMAT: &str = "jpkise trace 1";
@@ -164,15 +168,16 @@ impl<R: BufRead> TraceReader<R> {
 
     fn next_record(&mut self) -> Result<Option<Record>, TraceReadError> {
         loop {
-            let mut text = String::new();
-            if self.input.read_line(&mut text)? == 0 {
+            let mut line = Vec::new();
+            let length = self.input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
+            if length == 0 {
                 return Ok(None);
             }
             self.line += 1;
-            if text.trim().is_empty() {
+            if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let record = serde_json::from_str(&text)
+            let record = serde_json::from_slice(&line)
                 .map_err(|error| TraceReadError::Line { line: self.line, error })?;
             return match &record {
                 Record::Start(start) if start.format != FORMAT => Err(TraceReadError::Format),
