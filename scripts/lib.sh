@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts: where the project is, how to speak, how to install what is missing.
 # Sourced, not run.
 
@@ -31,6 +32,7 @@ vsmartcard-vpcd test -e /etc/reader.conf.d/vpcd
 opensc command -v opensc-tool && command -v pkcs11-tool
 openssl command -v openssl
 util-linux command -v flock
+procps command -v pgrep
 EOF
 }
 
@@ -50,6 +52,9 @@ ensure_packages() {
   command -v apt-get >/dev/null 2>&1 || die "please install: $missing"
   say "installing: $missing"
   as_root apt-get update -qq
+  # Some releases have no JDK 17 any more; their default one is later.
+  apt-cache show openjdk-17-jdk-headless >/dev/null 2>&1 ||
+    missing=${missing/openjdk-17-jdk-headless/default-jdk-headless}
   # shellcheck disable=SC2086
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
   missing=$(missing_packages "$@")
