@@ -291,7 +291,7 @@ impl Pair {
         for _ in 0..3 {
             let commands = commands::sign(&mut self.random, key);
             for command in commands {
-                self.clear(command);
+                self.clear(&command);
             }
         }
     }
