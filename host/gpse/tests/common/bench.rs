@@ -17,6 +17,8 @@ pub const ONE: &str = "F04A504B4900000001";
 pub const TWO: &str = "F04A504B4900000002";
 pub const JPKI_PACKAGE: &str = "D392F000264A504B01";
 pub const JPKI_MODULE: &str = "D392F000264A504B0101";
+pub const ARA_MODULE: &str = "A00000015141434C00";
+pub const ARA: &str = "A00000015141434C00";
 pub const JPKI: &str = "D392F000260100000001";
 
 fn root() -> PathBuf {
@@ -26,6 +28,11 @@ fn root() -> PathBuf {
 /// The CAP that travels with the project.
 pub fn jpki_cap() -> Vec<u8> {
     std::fs::read(root().join("applet/dist/jpki.cap")).unwrap()
+}
+
+/// The other one, the ARA-M.
+pub fn ara_cap() -> Vec<u8> {
+    std::fs::read(root().join("applet/dist/ara.cap")).unwrap()
 }
 
 fn probe_classes() -> Option<PathBuf> {
@@ -47,6 +54,7 @@ pub fn jcardsim_options() -> Option<jcardsim::Options> {
     }
     let mut options = jcardsim::Options::new(jar);
     options.class_path.push(probe_classes()?);
+    options.class_path.push(root().join("applet/ara/target/classes"));
     Some(options)
 }
 
@@ -87,7 +95,7 @@ impl Bench {
 
     pub fn jcvm_after(options: &jcvm::Options) -> Option<Self> {
         let [probe, many] = probe_caps()?;
-        let runtime = Jcvm::new(options, &[&probe, &many, &jpki_cap()]).unwrap();
+        let runtime = Jcvm::new(options, &[&probe, &many, &jpki_cap(), &ara_cap()]).unwrap();
         Some(Self::Jcvm(Box::new(runtime.memory().card())))
     }
 

@@ -16,6 +16,10 @@ pub const ACCEPTED: &[Accepted] = &[
         reason: "GET CHALLENGE: each card has random numbers of its own",
     },
     Accepted {
+        is: |seen| seen.is_refresh_tag(),
+        reason: "GET DATA DF20: the refresh tag is random",
+    },
+    Accepted {
         is: |seen| seen.own_material(),
         reason: "public keys and certificates: each card makes keys of its own; both answers stand at the same place of \
                  what each card holds",

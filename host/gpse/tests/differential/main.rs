@@ -1,4 +1,4 @@
-//! The same commands to the JPKI applet on both runtimes, behind the same card manager: the answers must be the same.
+//! The same commands to our applets on both runtimes, behind the same card manager: the answers must be the same.
 //!
 //! `JPKISE_DIFFERENTIAL=100000` sends more than the 4,000 commands of every run,
 //! `JPKISE_SEED` others. Needs the built jCardSim runtime, else skips.
@@ -8,10 +8,11 @@ mod accepted;
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;
+mod rules;
 
 use std::collections::BTreeMap;
 
-use common::bench::{Bench, JPKI, JPKI_MODULE};
+use common::bench::{Bench, ARA, ARA_MODULE, JPKI, JPKI_MODULE};
 use common::Host;
 use jpkise_card::{CommandApdu, ResponseApdu, Transport};
 use jpkise_gpse::GpSe;
@@ -111,6 +112,10 @@ impl Seen<'_> {
         self.same_length() && self.opened().iter().any(|pair| pair.iter().all(|block| is_pss(block, hash)))
     }
 
+    fn is_refresh_tag(&self) -> bool {
+        self.same_length() && self.data().iter().all(|data| data.starts_with(&[0xDF, 0x20, 8]))
+    }
+
     fn is_page_of_proof(&self) -> bool {
         self.command.get(2..4) == Some(&[0xDF, 0x3E]) && self.same_length()
     }
@@ -133,6 +138,8 @@ fn is_pss(block: &[u8], hash: Option<&[u8]>) -> bool {
 }
 
 struct Pair {
+    /// The applet under test, as instance AID.
+    applet: &'static str,
     sides: [Side; 2],
     random: ChaCha8Rng,
     log: Vec<String>,
@@ -200,7 +207,7 @@ impl Pair {
 
     fn select(&mut self) {
         self.end_session();
-        let command = common::unhex(&format!("00A4040C0A{JPKI}"));
+        let command = common::unhex(&format!("00A4040C{:02X}{}", self.applet.len() / 2, self.applet));
         self.clear(&command);
     }
 
@@ -375,34 +382,47 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().map_or(otherwise, |text| text.parse().expect(variable))
 }
 
+impl Pair {
+    /// Two new cards with the applet, selected; `None`, after one clear line, where a runtime is not built.
+    fn start(applet: &'static str, module: &str) -> Option<Self> {
+        let mut sides = [Side::new(&Bench::jcvm()?), Side::new(&Bench::jcardsim()?)];
+        for side in &mut sides {
+            assert_eq!(common::bench::install(&mut side.card, module, applet, ""), "009000");
+        }
+        let mut pair = Self {
+            applet,
+            sides,
+            random: ChaCha8Rng::seed_from_u64(number("JPKISE_SEED", 1)),
+            log: Vec::new(),
+            statuses: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            sent: 0,
+        };
+        pair.select();
+        Some(pair)
+    }
+
+    fn run(&mut self, mut step: impl FnMut(&mut Self), reached: &[(u8, u16)]) {
+        let count = u32::try_from(number("JPKISE_DIFFERENTIAL", 4_000)).unwrap();
+        while self.sent < count {
+            step(self);
+        }
+        for (reason, times) in &self.accepted {
+            println!("accepted {times} times: {reason}");
+        }
+        println!("{} commands, {} pairs of instruction and status word", self.sent, self.statuses.len());
+        // What was never reached was not compared.
+        for (ins, sw) in reached {
+            let seen = self.statuses.contains_key(&(*ins, *sw));
+            assert!(seen, "{ins:02X} never answered {sw:04X}: {:X?}", self.statuses);
+        }
+    }
+}
+
 #[test]
-fn both_runtimes_answer_alike() {
-    let (Some(jcardsim), Some(jcvm)) = (Bench::jcardsim(), Bench::jcvm()) else { return };
-    let count = u32::try_from(number("JPKISE_DIFFERENTIAL", 4_000)).unwrap();
-    let seed = number("JPKISE_SEED", 1);
-    let mut sides = [Side::new(&jcvm), Side::new(&jcardsim)];
-    for side in &mut sides {
-        assert_eq!(common::bench::install(&mut side.card, JPKI_MODULE, JPKI, ""), "009000");
-    }
-    let mut pair = Pair {
-        sides,
-        random: ChaCha8Rng::seed_from_u64(seed),
-        log: Vec::new(),
-        statuses: BTreeMap::new(),
-        accepted: BTreeMap::new(),
-        sent: 0,
-    };
-    pair.select();
-    while pair.sent < count {
-        pair.step();
-    }
-    for (reason, times) in &pair.accepted {
-        println!("accepted {times} times: {reason}");
-    }
-    let distinct = pair.statuses.len();
-    println!("{} commands, {distinct} pairs of instruction and status word", pair.sent);
-    // What was never reached was not compared.
-    for (ins, sw) in [
+fn the_jpki_applet_answers_alike() {
+    let Some(mut pair) = Pair::start(JPKI, JPKI_MODULE) else { return };
+    let reached = [
         (0x20, 0x9000),
         (0x20, 0x63C0),
         (0x20, 0x6984),
@@ -413,11 +433,14 @@ fn both_runtimes_answer_alike() {
         (0xCA, 0x9000),
         (0xE2, 0x9000),
         (0xE4, 0x9000),
-    ] {
-        assert!(
-            pair.statuses.contains_key(&(ins, sw)),
-            "{ins:02X} never answered {sw:04X}: {:X?}",
-            pair.statuses
-        );
-    }
+    ];
+    pair.run(Pair::step, &reached);
+}
+
+#[test]
+fn the_ara_m_answers_alike() {
+    let Some(mut pair) = Pair::start(ARA, ARA_MODULE) else { return };
+    let reached =
+        [(0xCA, 0x9000), (0xCA, 0x6A88), (0xE2, 0x9000), (0xE2, 0x6381), (0xE2, 0x6A89), (0xE2, 0x6A80)];
+    pair.run(Pair::access_rules, &reached);
 }
