@@ -190,3 +190,9 @@ pub fn children(pid: u32) -> Vec<u32> {
     let output = Command::new("pgrep").args(["-P", &pid.to_string()]).output().unwrap();
     String::from_utf8_lossy(&output.stdout).lines().filter_map(|l| l.trim().parse().ok()).collect()
 }
+
+/// The commands of a trace whose bytes it shows, a line each.
+pub fn commands(trace: &str) -> String {
+    let records = trace.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    records.filter_map(|r| Some(r.get("command")?.as_str()?.to_uppercase() + "\n")).collect()
+}
