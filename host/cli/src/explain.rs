@@ -9,6 +9,8 @@ use jpkise_gp::scp03::ScpError;
 use jpkise_gp::GpError;
 use jpkise_gpse::runtime::jcardsim::LaunchError;
 use jpkise_gpse::vpcd::VpcdError;
+use jpkise_jcvm::store::SnapshotError;
+use jpkise_jcvm::LoadSnapshotError;
 use jpkise_jpki::personalize::PersonalizeError;
 use jpkise_jpki::{AdminError, ChannelError, ClientError};
 use jpkise_lab::chain::ChainError;
@@ -276,6 +278,9 @@ impl From<StartError> for CliError {
             StartError::Transport(error) => error.into(),
             StartError::NoState => {
                 Self::new(Exit::Usage, Text::new("err-no-state")).next(Text::new("rec-no-state"))
+            }
+            StartError::State { path, source: LoadSnapshotError::Snapshot(SnapshotError::Io(error)) } => {
+                file_not_written(&path, &error).next(Text::new("rec-state-file"))
             }
             StartError::State { path, source } => {
                 let text = Text::new("err-state").with("path", path.display());

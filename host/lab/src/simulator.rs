@@ -1,5 +1,6 @@
 //! The simulated GP-SE as the lab starts it: a profile, a runtime with the applets in its ROM, a new card or a file's.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jpkise_card::{Card, TransportError};
@@ -71,10 +72,15 @@ pub fn start_kept(kind: RuntimeKind, path: &Path) -> Result<(Card<GpSe>, KeptCar
     if kind != RuntimeKind::Jcvm {
         return Err(StartError::NoState);
     }
+    // A device or a pipe would be read until memory ends.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+        return Err(StartError::State { path: path.to_owned(), source: SnapshotError::Io(error).into() });
+    }
     let options = jcvm::Options::default();
     let runtime = match Jcvm::restore(&options, path) {
         Err(LoadSnapshotError::Snapshot(SnapshotError::Io(error)))
-            if error.kind() == std::io::ErrorKind::NotFound =>
+            if error.kind() == io::ErrorKind::NotFound =>
         {
             with_applets()?
         }

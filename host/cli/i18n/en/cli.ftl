@@ -8,7 +8,7 @@ card-none = no card
 card-present = card, ATR { $atr }
 card-mute = a card that does not answer
 
-sim-start = Starting the simulated GP-SE ({ $runtime }).
+sim-start = The simulated GP-SE is up ({ $runtime }).
 sim-personalizing = Installing and personalising the JPKI applet …
 sim-personalized = Personalised in { $ms } ms: PIN { $pin }, password { $password } (token label { $label }).
 sim-offering = Offering the card to the virtual reader behind { $address } …

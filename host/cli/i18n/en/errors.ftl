@@ -122,6 +122,7 @@ err-no-state = a card on jCardSim cannot be kept in a file: its objects live in 
 rec-no-state = Leave out --runtime jcardsim, or --state.
 err-state = { $path } gives no card
 rec-state = A file that "jpkise sim --state" wrote is needed; without the file a new card is made there.
+rec-state-file = Name another file with --state, or free space and check the permissions there.
 err-state-write = the card could not be saved in { $path }
 err-script = the script's line { $line } is neither hexadecimal nor "reset"
 err-which-applet = name the applet with --module

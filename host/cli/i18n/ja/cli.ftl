@@ -8,7 +8,7 @@ card-none = カードなし
 card-present = カードあり、ATR { $atr }
 card-mute = 応答しないカード
 
-sim-start = 模擬 GP-SE を起動します（{ $runtime }）。
+sim-start = 模擬 GP-SE を起動しました（{ $runtime }）。
 sim-personalizing = JPKI アプレットを格納し、パーソナライズしています …
 sim-personalized = { $ms } ミリ秒でパーソナライズしました。PIN { $pin }、パスワード { $password }（トークンラベル { $label }）。
 sim-offering = { $address } の仮想リーダーにカードを挿入しています …

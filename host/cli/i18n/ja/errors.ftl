@@ -122,6 +122,7 @@ err-no-state = jCardSim のカードはファイルに保存できません（�
 rec-no-state = --runtime jcardsim または --state を外してください。
 err-state = { $path } からカードを読み込めません
 rec-state = jpkise sim --state が書いたファイルが必要です。ファイルがなければ新しいカードを作ります。
+rec-state-file = --state で別のファイルを指定するか、空き容量とアクセス権を確かめてください。
 err-state-write = カードを { $path } に保存できませんでした
 err-script = スクリプトの { $line } 行目は 16 進でも reset でもありません
 err-which-applet = --module でアプレットを指定してください

@@ -90,7 +90,7 @@ fn keep(kept: &mut Option<KeptCard>) -> Result<(), CliError> {
     kept.save().map_err(|error| {
         CliError::new(Exit::Internal, Text::new("err-state-write").with("path", kept.path().display()))
             .detail(error.to_string())
-            .next(Text::new("rec-file"))
+            .next(Text::new("rec-state-file"))
     })
 }
 

@@ -297,7 +297,9 @@ impl Pair {
         self.clear(&key.verify(key.secret()));
         for _ in 0..3 {
             let commands = commands::sign(&mut self.random, key);
-            commands.iter().for_each(|command| drop(self.clear(command)));
+            for command in commands {
+                self.clear(&command);
+            }
         }
     }
 
