@@ -41,7 +41,9 @@ pub fn run(app: &App, arguments: &CapRunArgs) -> Result<(), CliError> {
             }
             Event::Exchange { line, command, answer } => {
                 let (command, answer) = (hex::encode_upper(command), hex::encode_upper(answer));
-                exchanges.push(json!({ "line": line, "command": command, "answer": answer }));
+                if app.global.json {
+                    exchanges.push(json!({ "line": line, "command": command, "answer": answer }));
+                }
                 format!("> {command}\n< {answer}")
             }
             Event::Reset => "reset".to_owned(),
