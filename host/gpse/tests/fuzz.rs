@@ -64,7 +64,12 @@ fn check(answer: &[u8], command: &[u8]) {
     let sw1 = answer[answer.len() - 2];
     // The stub throws P1 P2, whatever they are.
     let thrown = command.get(2..4) == Some(answer);
-    assert!(thrown || matches!(sw1, 0x61..=0x6F | 0x90..=0x9F), "{} -> {}", hex::encode(command), hex::encode(answer));
+    assert!(
+        thrown || matches!(sw1, 0x61..=0x6F | 0x90..=0x9F),
+        "{} -> {}",
+        hex::encode(command),
+        hex::encode(answer)
+    );
 }
 
 /// The issuer's domain can still be reached and opened, whatever was sent before.
