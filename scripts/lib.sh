@@ -28,12 +28,18 @@ build-essential command -v cc
 pkg-config command -v pkg-config
 libpcsclite-dev pkg-config --exists libpcsclite
 pcscd command -v pcscd
-vsmartcard-vpcd test -e /etc/reader.conf.d/vpcd
+vsmartcard-vpcd vpcd_is_there
 opensc command -v opensc-tool && command -v pkcs11-tool
 openssl command -v openssl
 util-linux command -v flock
 procps command -v pgrep
 EOF
+}
+
+# A removed package leaves its configuration behind: the driver it names must be there too.
+vpcd_is_there() {
+  local driver
+  driver=$(sed -nE 's/^LIBPATH[[:space:]]+//p' /etc/reader.conf.d/vpcd) && [ -e "$driver" ]
 }
 
 javac_major() { javac -version 2>&1 | sed -nE 's/^javac ([0-9]+).*/\1/p'; }
