@@ -1,6 +1,6 @@
 //! PC/SC through a real service and vsmartcard's virtual reader.
 //!
-//! Runs where `JPKISE_TEST_VPCD=HOST:PORT` names the port of a vpcd reader with nothing in it; skipped with a line
+//! Runs where `JPKISE_TEST_VPCD_CARD=HOST:PORT` names the port of a vpcd reader with nothing in it; skipped with a line
 //! elsewhere.
 
 #![allow(clippy::unwrap_used)]
@@ -61,8 +61,8 @@ fn insert(address: &str) -> JoinHandle<()> {
 }
 
 fn with_card(test: impl FnOnce(&str)) {
-    let Ok(address) = std::env::var("JPKISE_TEST_VPCD") else {
-        eprintln!("skipped: JPKISE_TEST_VPCD does not name a virtual reader");
+    let Ok(address) = std::env::var("JPKISE_TEST_VPCD_CARD") else {
+        eprintln!("skipped: JPKISE_TEST_VPCD_CARD does not name a virtual reader");
         return;
     };
     let guard = READER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
