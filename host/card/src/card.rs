@@ -86,6 +86,11 @@ impl<T: Transport> Card<T> {
         Self { transport, observers: Vec::new(), opened: Instant::now(), apdus: 0, bytes: 0 }
     }
 
+    /// The transport, without observers and counters.
+    pub fn into_transport(self) -> T {
+        self.transport
+    }
+
     /// Adds an observer.
     pub fn observe(&mut self, observer: Box<dyn Observer>) {
         self.observers.push(observer);

@@ -28,6 +28,14 @@ impl App {
         Self { global, messages: Messages::new(language), object_printed: Cell::new(false) }
     }
 
+    /// The reader asked for, by flag or by environment.
+    pub fn reader(&self) -> Option<String> {
+        self.global
+            .reader
+            .clone()
+            .or_else(|| std::env::var("JPKISE_READER").ok().filter(|name| !name.is_empty()))
+    }
+
     /// A result for people, on standard output; nothing with `--json`.
     pub fn result(&self, line: &str) -> Result<(), CliError> {
         if self.global.json {

@@ -18,7 +18,9 @@ pub enum Exit {
     Authentication = 4,
     /// The card refused, or a check failed.
     Refused = 5,
-    /// Refused by policy: test keys outside `--lab`, or consent missing. (6, done in part, comes with resumable work.)
+    /// Done in part; the same command resumes.
+    Partial = 6,
+    /// Refused by policy: test keys outside `--lab`, or consent missing.
     Policy = 7,
 }
 

@@ -9,8 +9,9 @@ use crate::i18n::Messages;
 const ROOT: &str = "help";
 
 /// Order on the page: a command's own options first, then those of every command, then help.
-const GLOBAL_OPTIONS: usize = 100;
-const BUILT_IN: usize = 200;
+const SHARED_OPTIONS: usize = 100;
+const GLOBAL_OPTIONS: usize = 200;
+const BUILT_IN: usize = 300;
 
 /// The command with every description and heading in the language of `messages`.
 pub fn localized(messages: &Messages) -> Command {
@@ -27,10 +28,20 @@ fn walk(command: Command, messages: &Messages, path: &str) -> Command {
     for (position, id) in arguments.into_iter().enumerate() {
         command = command.mut_arg(&id, |argument| {
             let takes_value = argument.get_action().takes_values();
-            let heading = if argument.is_positional() { "heading-arguments" } else { "heading-options" };
-            let group = if argument.is_global_set() { GLOBAL_OPTIONS } else { 0 };
+            // Flags that several commands share come in groups, named where they are defined.
+            let group_name = argument.get_help_heading().map(|name| format!("heading-{name}"));
+            let heading = match &group_name {
+                Some(heading) => heading,
+                None if argument.is_positional() => "heading-arguments",
+                None => "heading-options",
+            };
+            let group = match (&group_name, argument.is_global_set()) {
+                (Some(_), _) => SHARED_OPTIONS,
+                (None, true) => GLOBAL_OPTIONS,
+                (None, false) => 0,
+            };
             let argument = argument
-                .help(messages.get(&format!("arg-{}", id.replace('_', "-"))))
+                .help(messages.get(&help_key(messages, path, &id)))
                 .help_heading(messages.get(heading))
                 .display_order(group + position);
             // The help text names values and variables itself, in its own language and on one line.
@@ -61,6 +72,20 @@ fn walk(command: Command, messages: &Messages, path: &str) -> Command {
     command
 }
 
+/// Message of a flag: the command's own (`arg-gp-delete-aid`), its noun's (`arg-gp-aid`), or the one of every command that
+/// has a flag of this name (`arg-aid`).
+fn help_key(messages: &Messages, path: &str, id: &str) -> String {
+    let id = id.replace('_', "-");
+    let mut scope = path.strip_prefix(ROOT).unwrap_or(path).trim_start_matches('-');
+    loop {
+        let key = if scope.is_empty() { format!("arg-{id}") } else { format!("arg-{scope}-{id}") };
+        if scope.is_empty() || messages.has(&key) {
+            return key;
+        }
+        scope = scope.rsplit_once('-').map_or("", |(outer, _)| outer);
+    }
+}
+
 fn template(messages: &Messages, verbs: &[String]) -> String {
     let usage = messages.get("heading-usage");
     let commands = messages.get("heading-commands");
@@ -77,22 +102,20 @@ mod tests {
     use super::*;
     use crate::i18n::Language;
 
-    fn collect(command: &Command, path: &str, keys: &mut Vec<String>) {
+    fn collect(messages: &Messages, command: &Command, path: &str, keys: &mut Vec<String>) {
         keys.push(path.to_owned());
-        keys.extend(
-            command.get_arguments().map(|a| format!("arg-{}", a.get_id().as_str().replace('_', "-"))),
-        );
+        keys.extend(command.get_arguments().map(|a| help_key(messages, path, a.get_id().as_str())));
         for sub in command.get_subcommands() {
-            collect(sub, &format!("{path}-{}", sub.get_name()), keys);
+            collect(messages, sub, &format!("{path}-{}", sub.get_name()), keys);
         }
     }
 
     #[test]
     fn every_command_and_flag_has_help_in_both_languages() {
-        let mut keys = Vec::new();
-        collect(&Cli::command(), "help", &mut keys);
         for language in [Language::En, Language::Ja] {
             let messages = Messages::new(language);
+            let mut keys = Vec::new();
+            collect(&messages, &Cli::command(), "help", &mut keys);
             let missing: Vec<_> = keys.iter().filter(|k| !messages.has(k)).collect();
             assert!(missing.is_empty(), "{language:?}: {missing:?}");
         }

@@ -18,6 +18,10 @@ macro_rules! sources {
             ("demo.ftl", include_str!(concat!("../i18n/", $language, "/demo.ftl"))),
             ("doctor.ftl", include_str!(concat!("../i18n/", $language, "/doctor.ftl"))),
             ("errors.ftl", include_str!(concat!("../i18n/", $language, "/errors.ftl"))),
+            ("gp.ftl", include_str!(concat!("../i18n/", $language, "/gp.ftl"))),
+            ("jpki.ftl", include_str!(concat!("../i18n/", $language, "/jpki.ftl"))),
+            ("ara.ftl", include_str!(concat!("../i18n/", $language, "/ara.ftl"))),
+            ("lab.ftl", include_str!(concat!("../i18n/", $language, "/lab.ftl"))),
         ]
     };
 }
@@ -129,7 +133,6 @@ impl Messages {
     }
 
     /// Whether there is such a message.
-    #[cfg(test)]
     pub fn has(&self, key: &str) -> bool {
         self.bundle.has_message(key)
     }

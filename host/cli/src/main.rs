@@ -12,6 +12,7 @@ mod exit;
 mod explain;
 mod help;
 mod i18n;
+mod keys;
 mod table;
 
 use std::process::ExitCode;

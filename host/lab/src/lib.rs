@@ -7,4 +7,5 @@ pub mod dist;
 pub mod doctor;
 pub mod files;
 pub mod openssl;
+pub mod secrets;
 pub mod simulator;

@@ -130,3 +130,19 @@ err-cap-run = the applet did not run
 err-mute = the applet does not end: a real card would not answer any more
 err-vm-fault = the bytecode did what no verified bytecode does
 rec-vm-fault = "jpkise cap verify" names the rule it breaks. If it verifies, please report this with the CAP.
+err-reader-or-sim = --reader and a simulated card exclude each other
+err-test-key = the public test keys are not used on a real card
+rec-test-key = Only on a card made for tests: run again with --lab.
+err-key-missing = no key was given
+err-key-ambiguous = keys were given in more than one way
+err-key-file = the key file cannot be used
+err-key = the key cannot be used
+rec-key = Give --key, or --enc, --mac and --dek, or --key-file, or --key-prompt, or the environment variables JPKISE_KEY…; a card made for tests: --lab.
+err-tries = { $failures ->
+    [one] one failed authentication
+   *[other] { $failures } failed authentications
+  } on this card already (limit: { $limit }); nothing was sent
+rec-tries = Make sure which keys the card holds before going on: a card locks after a few more. Then raise --max-failures.
+err-tries-file = failed authentications cannot be counted on this disk, so none is risked
+err-no-home = neither XDG_STATE_HOME nor HOME names a folder to remember failed authentications in
+ask-key = Key (hexadecimal):

@@ -53,3 +53,16 @@ arg-contactless = Run over the contactless interface
 arg-trace-bytecode = Show every instruction on standard error, with names where the file has its descriptor
 arg-runtime = What runs the applets: jcvm (the CAPs, in this program) or jcardsim (the class files, needs Java); default: jcvm
 arg-state = Keep the card in FILE: loaded at the start if it is there, saved at power-off and at the end (jcvm only)
+heading-simulated = Simulated card
+heading-keys = Keys of the security domain
+arg-dry-run = Show the plan and the commands, and change nothing
+arg-sim = Use a simulated GP-SE in this process instead of a reader's card
+arg-key = One key for Key-ENC, Key-MAC and Key-DEK (environment: JPKISE_KEY)
+arg-enc = Key-ENC (environment: JPKISE_KEY_ENC)
+arg-mac = Key-MAC (environment: JPKISE_KEY_MAC)
+arg-dek = Key-DEK (environment: JPKISE_KEY_DEK)
+arg-kvn = Key version, hexadecimal: 30 is 0x30 (default: the domain's own; environment: JPKISE_KVN)
+arg-key-file = File with lines "name = value": key, enc, mac, dek, kvn, diversification
+arg-key-prompt = Ask for the key on the terminal, without showing it
+arg-kdf = How the card's keys are made from these: none, kdf3, emv or visa2 (default: none)
+arg-max-failures = Failed authentications on a card after which none is attempted (default: 3)

@@ -53,3 +53,16 @@ arg-contactless = 非接触インターフェースで実行します
 arg-trace-bytecode = すべての命令を標準エラー出力に表示します（Descriptor があれば名前付き）
 arg-runtime = アプレットの実行環境 jcvm（CAP をこのプログラムで実行）または jcardsim（クラスファイル、Java が必要）。既定は jcvm
 arg-state = カードを FILE に保存します。あれば起動時に読み、電源断と終了時に書きます（jcvm のみ）
+heading-simulated = 模擬カード
+heading-keys = セキュリティドメインの鍵
+arg-dry-run = 計画とコマンドを表示し、何も変更しない
+arg-sim = リーダーのカードの代わりに、このプロセス内の模擬GP-SEを使う
+arg-key = Key-ENC・Key-MAC・Key-DEKに共通の鍵 (環境変数: JPKISE_KEY)
+arg-enc = Key-ENC (環境変数: JPKISE_KEY_ENC)
+arg-mac = Key-MAC (環境変数: JPKISE_KEY_MAC)
+arg-dek = Key-DEK (環境変数: JPKISE_KEY_DEK)
+arg-kvn = 鍵バージョン、16進: 30は0x30 (既定: ドメインの既定; 環境変数: JPKISE_KVN)
+arg-key-file = 「名前 = 値」の行からなるファイル: key、enc、mac、dek、kvn、diversification
+arg-key-prompt = 鍵を端末で尋ねる (表示しない)
+arg-kdf = カードの鍵の導出方式: none、kdf3、emv、visa2 (既定: none)
+arg-max-failures = 認証失敗がこの回数に達したカードには試行しない (既定: 3)

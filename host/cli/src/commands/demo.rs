@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use jpkise_card::{Card, Transport};
-use jpkise_jpki::edge::{Password, Pin, TokenProfile};
 use jpkise_lab::chain::{self, Event, Options, Step, StepReport, Summary};
 use jpkise_lab::files::OutDir;
-use jpkise_lab::simulator;
-use time::OffsetDateTime;
+use jpkise_lab::{secrets, simulator};
 
-use super::{LAB_PASSWORD, LAB_PIN};
 use crate::app::{talk_line, App};
 use crate::args::DemoArgs;
 use crate::connect::{to_reader, Traces};
@@ -25,8 +22,9 @@ const DEFAULT_OUT: &str = "demo-out";
 /// Runs the chain on the simulator, or on the card in `--reader`.
 pub fn run(app: &App, arguments: &DemoArgs) -> Result<(), CliError> {
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
-    let options = lab_options(arguments.token.into())?;
-    if app.global.reader.is_none() {
+    let options =
+        secrets::lab_options(arguments.token.into()).map_err(|e| CliError::internal(e.to_string()))?;
+    if app.reader().is_none() {
         return on(app, &mut simulator::start(arguments.runtime.into())?, &options, &out);
     }
     if !app.global.lab {
@@ -37,18 +35,6 @@ pub fn run(app: &App, arguments: &DemoArgs) -> Result<(), CliError> {
         &Text::new("demo-consent").with("reader", card.name()).with("atr", hex::encode_upper(card.atr())),
     )?;
     on(app, &mut card, &options, &out)
-}
-
-/// The chain with the lab's keys and secrets.
-pub fn lab_options(profile: TokenProfile) -> Result<Options, CliError> {
-    let internal = |e: &dyn std::fmt::Display| CliError::internal(e.to_string());
-    Ok(Options {
-        profile,
-        issuer_keys: simulator::test_keys().map_err(|e| internal(&e))?,
-        pin: Pin::new(LAB_PIN).map_err(|e| internal(&e))?,
-        password: Password::new(LAB_PASSWORD).map_err(|e| internal(&e))?,
-        now: OffsetDateTime::now_utc(),
-    })
 }
 
 fn on<T: Transport>(app: &App, card: &mut Card<T>, options: &Options, out: &Path) -> Result<(), CliError> {
@@ -66,7 +52,7 @@ fn on<T: Transport>(app: &App, card: &mut Card<T>, options: &Options, out: &Path
     if summary.openssl == "not-installed" {
         app.result(&app.messages.get("demo-openssl-missing"))?;
     }
-    let secrets = Text::new("demo-secrets").with("pin", LAB_PIN).with("password", LAB_PASSWORD);
+    let secrets = Text::new("demo-secrets").with("pin", secrets::PIN).with("password", secrets::PASSWORD);
     app.result(&app.messages.say(&secrets))?;
     app.result(&app.messages.say(&Text::new("demo-files").with("dir", out.path().display())))?;
     app.result(&app.messages.get("demo-done"))?;

@@ -12,7 +12,7 @@ use crate::i18n::Text;
 /// Checks everything between this program and a card.
 pub fn run(app: &App) -> Result<(), CliError> {
     let mut traces = Ok(Traces::default());
-    let findings = doctor::examine(app.global.reader.as_deref(), &mut |card| {
+    let findings = doctor::examine(app.reader().as_deref(), &mut |card| {
         traces = Traces::watch(app, card, None);
     });
     app.json(&json!({ "checks": findings.iter().map(object).collect::<Vec<_>>() }))?;

@@ -15,11 +15,6 @@ use crate::app::App;
 use crate::args::{Command, Runtime, Token, TraceVerb};
 use crate::error::CliError;
 
-/// PIN of everything a lab personalises.
-pub const LAB_PIN: &str = "1234";
-/// Password of everything a lab personalises.
-pub const LAB_PASSWORD: &str = "ABC123";
-
 /// Runs the command.
 pub fn run(app: &App, command: Command) -> Result<(), CliError> {
     match command {

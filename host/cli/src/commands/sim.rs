@@ -2,21 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::Instant;
 
 use jpkise_card::Card;
 use jpkise_gpse::vpcd::{self, Event, Options};
 use jpkise_gpse::GpSe;
-use jpkise_jpki::edge::{TokenProfile, INSTANCE_AID};
 use jpkise_lab::simulator::KeptCard;
-use jpkise_lab::{chain, simulator};
 use serde_json::json;
 
-use super::demo::lab_options;
-use super::{LAB_PASSWORD, LAB_PIN};
 use crate::app::App;
 use crate::args::SimArgs;
-use crate::connect::Traces;
+use crate::connect::{keep, personalize, simulated, Traces};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::i18n::Text;
@@ -41,17 +36,11 @@ pub fn run(app: &App, arguments: &SimArgs) -> Result<(), CliError> {
 
 /// The card's life; returns the number of commands it was sent through the reader.
 fn live(app: &App, arguments: &SimArgs, stop: &AtomicBool) -> Result<u64, CliError> {
-    let (mut card, mut kept) = match &arguments.state {
-        None => (simulator::start(arguments.runtime.into())?, None),
-        Some(path) => {
-            let (card, kept) = simulator::start_kept(arguments.runtime.into(), path)?;
-            (card, Some(kept))
-        }
-    };
+    let (mut card, mut kept) = simulated(&arguments.card)?;
     app.talk(&Text::new("sim-start").with("runtime", card.transport_mut().runtime_name()));
     let traces = Traces::watch(app, &mut card, None)?;
-    if arguments.personalized {
-        personalize(app, &mut card, arguments.token.into())?;
+    if arguments.card.personalized {
+        personalize(app, &mut card, &arguments.card)?;
         keep(&mut kept)?;
     }
     let served = serve(app, &mut card, arguments, stop, &mut kept);
@@ -61,37 +50,6 @@ fn live(app: &App, arguments: &SimArgs, stop: &AtomicBool) -> Result<u64, CliErr
     saved?;
     closed?;
     Ok(apdus)
-}
-
-fn personalize(app: &App, card: &mut Card<GpSe>, profile: TokenProfile) -> Result<(), CliError> {
-    // A card from a file may be personalised already; it stays the user's own.
-    if card.transport_mut().registry().application(&INSTANCE_AID).is_some() {
-        app.talk(&Text::new("sim-personalized-before"));
-        return Ok(());
-    }
-    app.talk(&Text::new("sim-personalizing"));
-    let clock = Instant::now();
-    chain::provision(card, &lab_options(profile)?, &mut |_| {})?;
-    // Whoever connects next finds a card that was just powered on.
-    card.reset()?;
-    app.talk(
-        &Text::new("sim-personalized")
-            .with("ms", clock.elapsed().as_millis())
-            .with("pin", LAB_PIN)
-            .with("password", LAB_PASSWORD)
-            .with("label", profile.label()),
-    );
-    Ok(())
-}
-
-/// Writes the card to its file, if it has one.
-fn keep(kept: &mut Option<KeptCard>) -> Result<(), CliError> {
-    let Some(kept) = kept else { return Ok(()) };
-    kept.save().map_err(|error| {
-        CliError::new(Exit::Internal, Text::new("err-state-write").with("path", kept.path().display()))
-            .detail(error.to_string())
-            .next(Text::new("rec-state-file"))
-    })
 }
 
 fn serve(

@@ -1,0 +1,153 @@
+//! From the key options to an open secure channel: who may use which key on which card, and how often.
+
+use std::path::PathBuf;
+
+use jpkise_gp::commands::get_data::TAG_CPLC;
+use jpkise_gp::identity::Cplc;
+use jpkise_gp::keys::{KeySource, KeySpec, KeySpecError, SoftwareKeys, TryError, TryLedger};
+use jpkise_gp::scp03::{Authenticated, Session};
+use jpkise_gp::workflow::{self, ChannelOptions};
+
+use jpkise_lab::simulator;
+use jpkise_wire::Aid;
+use rand::rngs::OsRng;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::args::KeyArgs;
+use crate::connect::{AnyCard, Target};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::i18n::Text;
+
+/// Keys that may be used on the card at hand.
+pub struct Keys {
+    /// Where they are.
+    pub source: Box<dyn KeySource>,
+    /// Key version named with them; 00 for the domain's default.
+    pub kvn: u8,
+    ledger: Option<TryLedger>,
+}
+
+/// A session with the issuer's or another security domain.
+pub type Channel<'a, 'k> = Session<'a, Box<dyn jpkise_card::Transport>, Authenticated<'k>>;
+
+impl Keys {
+    /// The keys that the options, the key file, the environment or the answer to a question name. Without any, a
+    /// simulated card is opened with its test keys, and a real one not at all.
+    pub fn find(app: &App, arguments: &KeyArgs, target: &Target) -> Result<Self, CliError> {
+        let kvn = arguments.kvn.clone();
+        let options = KeySpec {
+            key: prompt_or(app, arguments)?,
+            enc: arguments.enc.clone().map(Zeroizing::new),
+            mac: arguments.mac.clone().map(Zeroizing::new),
+            dek: arguments.dek.clone().map(Zeroizing::new),
+            kvn: kvn.clone(),
+            diversification: arguments.kdf.clone(),
+        };
+        let environment = KeySpec::from_environment(|name| std::env::var(name).ok());
+        let found = KeySpec::first_of(options, arguments.key_file.as_deref(), environment);
+        let (source, kvn): (SoftwareKeys, _) = match found {
+            Ok((spec, _)) => (spec.keys()?, spec.kvn()?),
+            Err(KeySpecError::Missing) if target.simulated || app.global.lab => {
+                let keys = simulator::test_keys().map_err(|e| CliError::internal(e.to_string()))?;
+                let spec = KeySpec { kvn, ..KeySpec::default() };
+                (keys, spec.kvn()?)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if source.has_published_key() && !target.simulated && !app.global.lab {
+            return Err(
+                CliError::new(Exit::Policy, Text::new("err-test-key")).next(Text::new("rec-test-key"))
+            );
+        }
+        let ledger = if target.simulated {
+            None
+        } else {
+            Some(TryLedger::new(state_directory()?.join("tries"), arguments.max_failures))
+        };
+        Ok(Self { source: Box::new(source), kvn: kvn.unwrap_or(0), ledger })
+    }
+
+    /// Opens a channel to `domain` (`None`: the issuer's), counting failures on a real card.
+    pub fn open<'a, 'k>(
+        &'k self,
+        card: &'a mut AnyCard,
+        domain: Option<Aid>,
+    ) -> Result<Channel<'a, 'k>, CliError> {
+        let options = ChannelOptions { aid: domain, ..ChannelOptions::default() }.with_kvn(self.kvn);
+        self.open_with(card, &options)
+    }
+
+    /// As [`Self::open`], with options of the caller's.
+    pub fn open_with<'a, 'k>(
+        &'k self,
+        card: &'a mut AnyCard,
+        options: &ChannelOptions,
+    ) -> Result<Channel<'a, 'k>, CliError> {
+        let source = self.source.as_ref();
+        match &self.ledger {
+            None => Ok(workflow::open_channel(card, source, options, &mut OsRng)?),
+            Some(ledger) => {
+                let chip = chip_id(card)?;
+                Ok(workflow::open_channel_counted(card, source, options, &mut OsRng, ledger, &chip)?)
+            }
+        }
+    }
+}
+
+/// What failures are counted under: the chip's own number where it tells one, its ATR otherwise.
+fn chip_id(card: &mut AnyCard) -> Result<String, CliError> {
+    let mut session = Session::select(card, None)?;
+    let cplc = workflow::get_data(&mut session, TAG_CPLC)?;
+    let chip = cplc.and_then(|bytes| Cplc::parse(&bytes).ok()).map(|cplc| cplc.chip_id());
+    Ok(chip.unwrap_or_else(|| hex::encode_upper(session.card().atr())))
+}
+
+fn prompt_or(app: &App, arguments: &KeyArgs) -> Result<Option<Zeroizing<String>>, CliError> {
+    if !arguments.key_prompt {
+        return Ok(arguments.key.clone().map(Zeroizing::new));
+    }
+    if arguments.key.is_some() {
+        return Err(KeySpecError::Ambiguous.into());
+    }
+    let question = app.messages.get("ask-key");
+    rpassword::prompt_password(format!("{question} "))
+        .map(|key| Some(Zeroizing::new(key)))
+        .map_err(CliError::from)
+}
+
+/// Where this program keeps what it has to remember between runs (XDG Base Directory Specification, state).
+fn state_directory() -> Result<PathBuf, CliError> {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    named("XDG_STATE_HOME")
+        .or_else(|| named("HOME").map(|home| home.join(".local/state")))
+        .map(|directory| directory.join("jpkise"))
+        .ok_or_else(|| CliError::new(Exit::Internal, Text::new("err-no-home")))
+}
+
+impl From<KeySpecError> for CliError {
+    fn from(error: KeySpecError) -> Self {
+        let key = match &error {
+            KeySpecError::Missing => "err-key-missing",
+            KeySpecError::Ambiguous => "err-key-ambiguous",
+            KeySpecError::File { .. } => "err-key-file",
+            _ => "err-key",
+        };
+        Self::new(Exit::Usage, Text::new(key)).detail(error.to_string()).next(Text::new("rec-key"))
+    }
+}
+
+impl From<TryError> for CliError {
+    fn from(error: TryError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TryError::Limit { failures, limit, .. } => {
+                let text =
+                    Text::new("err-tries").count("failures", failures.into()).count("limit", limit.into());
+                Self::new(Exit::Policy, text).detail(detail).next(Text::new("rec-tries"))
+            }
+            _ => Self::new(Exit::Internal, Text::new("err-tries-file")).detail(detail),
+        }
+    }
+}
