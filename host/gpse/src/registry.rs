@@ -243,6 +243,8 @@ pub struct LoadFile {
     pub version: (u8, u8),
     /// Modules.
     pub modules: Vec<Aid>,
+    /// Packages it imports, which stay as long as it does; not kept for one in ROM.
+    pub imports: Vec<Aid>,
     /// In immutable memory: cannot be deleted.
     pub in_rom: bool,
 }

@@ -55,6 +55,10 @@ impl GpSe {
             return Err(REFUSED.into());
         }
         if registry.load_file(aid).is_some() {
+            // Not even with its instances does a package go that another one needs.
+            if registry.load_files.iter().any(|l| l.aid != *aid && l.imports.contains(aid)) {
+                return Err(REFUSED.into());
+            }
             let from_here = registry
                 .applications
                 .iter()

@@ -4,6 +4,7 @@ use jpkise_wire::scp03::Challenge;
 use jpkise_wire::{Aid, StatusWord};
 use zeroize::Zeroize;
 
+use super::load::Loading;
 use super::pending::Pending;
 use super::Fault;
 use crate::profile::{Profile, SECURITY_DOMAIN_MODULE, SECURITY_DOMAIN_PACKAGE};
@@ -86,6 +87,7 @@ pub(crate) struct ChannelState {
     pub chain: Option<Chain>,
     pub listing: Option<Listing>,
     pub storing: Storing,
+    pub loading: Option<Loading>,
     pub pending: Pending,
 }
 
@@ -97,6 +99,7 @@ impl ChannelState {
         self.chain = None;
         self.listing = None;
         self.storing = Storing::default();
+        self.loading = None;
         self.pending = Pending::default();
     }
 }
@@ -234,8 +237,11 @@ fn new_registry(profile: &Profile, packages: &[Package]) -> Registry {
         privileges: Privileges::ISSUER,
         kind: Kind::Domain(Box::new(domain)),
     };
-    let in_rom =
-        |aid, version, modules| LoadFile { aid, domain: profile.issuer, version, modules, in_rom: true };
+    let in_rom = |aid, version, modules| {
+        // What a package in ROM imports is in ROM too, and nothing there can be deleted.
+        let imports = Vec::new();
+        LoadFile { aid, domain: profile.issuer, version, modules, imports, in_rom: true }
+    };
     let mut load_files = vec![in_rom(SECURITY_DOMAIN_PACKAGE, (1, 0), vec![SECURITY_DOMAIN_MODULE])];
     load_files.extend(packages.iter().map(|p| in_rom(p.aid, p.version, p.modules.clone())));
     Registry { applications: vec![issuer], load_files, historical_bytes: None }

@@ -43,24 +43,23 @@ impl Core {
         &mut self,
         channel: Channel,
         command: &CommandApdu,
-        free_memory: Option<FreeMemory>,
+        free_memory: FreeMemory,
     ) -> Answer {
         let selected = self.channel(channel).selected.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         self.object(channel, &selected.aid, command, free_memory)
     }
 
-    pub(super) fn get_data_of_issuer(&mut self, channel: Channel, command: &CommandApdu) -> Answer {
+    pub(super) fn get_data_of_issuer(
+        &mut self,
+        channel: Channel,
+        command: &CommandApdu,
+        free_memory: FreeMemory,
+    ) -> Answer {
         let issuer = self.registry.issuer().aid;
-        self.object(channel, &issuer, command, None)
+        self.object(channel, &issuer, command, free_memory)
     }
 
-    fn object(
-        &self,
-        channel: Channel,
-        aid: &Aid,
-        command: &CommandApdu,
-        free_memory: Option<FreeMemory>,
-    ) -> Answer {
+    fn object(&self, channel: Channel, aid: &Aid, command: &CommandApdu, free_memory: FreeMemory) -> Answer {
         let unknown = StatusWord::REFERENCED_DATA_NOT_FOUND;
         let tag = u16::from_be_bytes([command.p1, command.p2]);
         let domain = self.registry.domain(aid).ok_or(unknown)?;
@@ -105,12 +104,8 @@ impl Core {
         object(u32::from(tag::APPLICATION_LIST), &entries)
     }
 
-    fn extended_resources(&self, free_memory: Option<FreeMemory>) -> Vec<u8> {
+    fn extended_resources(&self, free: FreeMemory) -> Vec<u8> {
         let applets = self.registry.applications.iter().filter(|a| matches!(a.kind, Kind::Applet)).count();
-        let free = free_memory.unwrap_or(FreeMemory {
-            persistent: self.profile.free_persistent,
-            transient: self.profile.free_transient,
-        });
         // ETSI TS 102 226 section 8.2.1.7.2.
         let count = u16::try_from(applets).unwrap_or(u16::MAX);
         constructed(

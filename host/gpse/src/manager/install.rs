@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! 80 E6 P1 00  Lc  LV fields  Le 00 -> 00
-//! P1 04 install     load file, module, application, privileges, parameters { C9 … }, token
+//! P1 02 load        see load.rs
+//!    04 install     load file, module, application, privileges, parameters { C9 … }, token
 //!    0C             the same, and make selectable
 //!    08 selectable  empty, empty, application, privileges, parameters, token
 //!    10 extradite   new domain, empty, application or load file, empty, parameters, token
 //!    20 personalise empty, empty, application, empty, empty, empty
 //!    40 registry    new domain, empty, application, privileges, parameters, token
-//! SW 6A80 data, 6A88 load file, module or application unknown, 6985 AID taken or not allowed, 6A81 loading, 6A86 P1 P2
+//! SW 6A80 data, 6A88 load file, module or application unknown, 6985 AID taken or not allowed, 6A81 the combined
+//!    process 0E, 6A86 P1 P2
 //! ```
 
 use jpkise_card::CommandApdu;
@@ -29,8 +31,9 @@ const P1_INSTALL_AND_MAKE_SELECTABLE: u8 = 0x0C;
 const P1_EXTRADITION: u8 = 0x10;
 const P1_PERSONALIZATION: u8 = 0x20;
 const P1_REGISTRY_UPDATE: u8 = 0x40;
-/// For load, alone or together with install and make selectable.
-const P1_LOAD: [u8; 2] = [0x02, 0x0E];
+const P1_LOAD: u8 = 0x02;
+/// Load, install and make selectable in one process, which this card lacks.
+const P1_COMBINED: u8 = 0x0E;
 
 const TAG_APPLICATION_PARAMETERS: Tag = Tag(0xC9);
 /// In C9 of a security domain: secure channel protocol and its i.
@@ -39,24 +42,24 @@ const TAG_PROTOCOL: Tag = Tag(0x81);
 const NO_CONFIRMATION: [u8; 1] = [0];
 const WRONG_DATA: StatusWord = StatusWord::WRONG_DATA;
 
-/// The six LV fields.
-struct Fields<'a>([&'a [u8]; 6]);
+/// The LV fields: five for load, else six. The last is the token.
+pub(super) struct Fields<'a, const N: usize = 6>(pub [&'a [u8]; N]);
 
-impl<'a> Fields<'a> {
-    fn parse(data: &'a [u8]) -> Result<Self, StatusWord> {
+impl<'a, const N: usize> Fields<'a, N> {
+    pub fn parse(data: &'a [u8]) -> Result<Self, StatusWord> {
         let mut reader = LvReader::new(data);
-        let mut fields = [&[][..]; 6];
+        let mut fields = [&[][..]; N];
         for field in &mut fields {
             *field = reader.field().map_err(|_| WRONG_DATA)?;
         }
         // Tokens belong to delegated management, which this card lacks: it cannot honour one.
-        if !reader.is_at_end() || !fields[5].is_empty() {
+        if !reader.is_at_end() || fields.last().is_some_and(|token| !token.is_empty()) {
             return Err(WRONG_DATA);
         }
         Ok(Self(fields))
     }
 
-    fn aid(&self, index: usize) -> Result<Aid, StatusWord> {
+    pub fn aid(&self, index: usize) -> Result<Aid, StatusWord> {
         Aid::new(self.0[index]).map_err(|_| WRONG_DATA)
     }
 
@@ -71,13 +74,17 @@ impl<'a> Fields<'a> {
 
 impl GpSe {
     pub(super) fn install(&mut self, channel: Channel, actor: Aid, command: &CommandApdu) -> Answer {
-        if P1_LOAD.contains(&command.p1) {
+        if command.p1 == P1_COMBINED {
             return Err(StatusWord::FUNCTION_NOT_SUPPORTED.into());
         }
         if command.p2 != 0 {
             return Err(StatusWord::INCORRECT_P1_P2.into());
         }
         let p1 = command.p1;
+        if p1 == P1_LOAD {
+            self.install_for_load(channel, &actor, command.data())?;
+            return success(NO_CONFIRMATION);
+        }
         let known = [
             P1_INSTALL,
             P1_MAKE_SELECTABLE,

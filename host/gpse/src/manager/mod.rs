@@ -9,6 +9,8 @@ mod get_data;
 mod get_status;
 mod install;
 mod keys;
+mod load;
+mod load_file;
 mod pending;
 mod select;
 mod services;
@@ -22,7 +24,7 @@ use jpkise_wire::StatusWord;
 use crate::profile::{self, Profile};
 use crate::registry::{life_cycle, Registry};
 use crate::runtime::jcvm::Jcvm;
-use crate::runtime::{Channel, Interface, Process, Runtime, RuntimeError};
+use crate::runtime::{Channel, FreeMemory, Interface, Process, Runtime, RuntimeError};
 use crate::secure_channel::shows_secure_messaging;
 use crate::store::{Store, StoreError};
 
@@ -40,6 +42,7 @@ pub(crate) mod ins {
     pub const STORE_DATA: u8 = 0xE2;
     pub const DELETE: u8 = 0xE4;
     pub const INSTALL: u8 = 0xE6;
+    pub const LOAD: u8 = 0xE8;
     pub const SET_STATUS: u8 = 0xF0;
     pub const GET_STATUS: u8 = 0xF2;
 }
@@ -176,7 +179,8 @@ impl GpSe {
         let channel = channel_of(command.cla).filter(|channel| self.core.channel(*channel).is_open);
         let channel = channel.ok_or(StatusWord::CHANNEL_NOT_SUPPORTED)?;
         if self.core.registry.card_state() == life_cycle::TERMINATED {
-            return self.core.terminated_command(channel, &command);
+            let free_memory = self.free_memory();
+            return self.core.terminated_command(channel, &command, free_memory);
         }
         if command.cla & 0xFC == 0 && command.ins == ins::GET_RESPONSE {
             if let Some(answer) = self.core.channel_mut(channel).pending.next_piece(&command) {
@@ -228,6 +232,9 @@ impl GpSe {
         if command.ins != ins::GET_STATUS {
             state.listing = None;
         }
+        if command.ins != ins::LOAD {
+            state.loading = None;
+        }
         match (command.cla & !0x03, command.ins) {
             (0x80, INS_INITIALIZE_UPDATE) => return self.core.initialize_update(channel, &command),
             (0x84, INS_EXTERNAL_AUTHENTICATE) if state.secure.level().is_none() => {
@@ -254,23 +261,20 @@ impl GpSe {
         let is_gp = command.cla & !0x03 == 0x80;
         match command.ins {
             ins::GET_DATA => {
-                let free_memory = self.runtime.free_memory();
+                let free_memory = self.free_memory();
                 return self.core.get_data(channel, command, free_memory);
             }
             ins::PUT_KEY
             | ins::STORE_DATA
             | ins::DELETE
             | ins::INSTALL
+            | ins::LOAD
             | ins::SET_STATUS
-            | ins::GET_STATUS
-                if is_gp => {}
-            ins::PUT_KEY
-            | ins::STORE_DATA
-            | ins::DELETE
-            | ins::INSTALL
-            | ins::SET_STATUS
-            | ins::GET_STATUS => return Err(StatusWord::CLA_NOT_SUPPORTED.into()),
-            // LOAD among them: the packages of this card are in ROM.
+            | ins::GET_STATUS => {
+                if !is_gp {
+                    return Err(StatusWord::CLA_NOT_SUPPORTED.into());
+                }
+            }
             _ => return Err(StatusWord::INS_NOT_SUPPORTED.into()),
         }
         let actor = self.core.authenticated(channel)?;
@@ -287,6 +291,7 @@ impl GpSe {
             ins::PUT_KEY => self.core.put_key(channel, actor, command),
             ins::STORE_DATA => self.store_data(channel, actor, command),
             ins::DELETE => self.delete(actor, command),
+            ins::LOAD => self.load(channel, command),
             _ => self.install(channel, actor, command),
         }
     }
@@ -298,9 +303,9 @@ fn unusable(error: StoreError) -> TransportError {
 
 impl Core {
     /// In TERMINATED the card answers GET DATA and nothing else (section 5.1.1.5).
-    fn terminated_command(&mut self, channel: Channel, command: &CommandApdu) -> Answer {
+    fn terminated_command(&mut self, channel: Channel, command: &CommandApdu, free: FreeMemory) -> Answer {
         if command.ins == ins::GET_DATA && command.cla & 0x7C == 0 {
-            return self.get_data_of_issuer(channel, command);
+            return self.get_data_of_issuer(channel, command, free);
         }
         Err(StatusWord::CONDITIONS_NOT_SATISFIED.into())
     }

@@ -63,6 +63,10 @@ pub struct Caller {
     pub instance: Aid,
 }
 
+/// A package that the load file imports is not on the card, or not in a version that does. No specification gives it a
+/// word of its own; this is the one of NXP's cards, which are the most common.
+pub const SW_IMPORT_MISSING: StatusWord = StatusWord(0x6438);
+
 /// A package as the card lists it: an Executable Load File and its modules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
@@ -143,7 +147,8 @@ pub trait Runtime: Send {
     /// Packages that are there without having been loaded ("in ROM").
     fn packages(&self) -> Vec<Package>;
 
-    /// Links a load file data block (the CAP components in load order). Tentative until [`Self::settle`].
+    /// Links a load file data block (the CAP components in load order); refused with [`SW_IMPORT_MISSING`], 6985 for
+    /// a package that is there, 6A84 or 6A80. Tentative until [`Self::settle`].
     fn load(&mut self, package: Aid, load_file: &[u8]) -> Result<Package, RuntimeError>;
 
     /// Removes a package; refused while another one imports it. Tentative until [`Self::settle`].

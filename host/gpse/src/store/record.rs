@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{Records, StoreError};
 use crate::registry::{Application, Domain, KeyVersion, Kind, LoadFile, Privileges, Registry};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const CARD: u8 = b'c';
 const APPLICATION: u8 = b'a';
 const LOAD_FILE: u8 = b'l';
@@ -34,10 +34,7 @@ pub(crate) fn encode(registry: &Registry) -> Records {
     for (place, file) in registry.load_files.iter().enumerate() {
         let mut out = Writer::new(place);
         out.string(file.domain.as_bytes()).byte(file.version.0).byte(file.version.1);
-        out.byte(u8::from(file.in_rom)).count(file.modules.len());
-        for module in &file.modules {
-            out.string(module.as_bytes());
-        }
+        out.byte(u8::from(file.in_rom)).aids(&file.modules).aids(&file.imports);
         records.insert(name(LOAD_FILE, &file.aid), out.out);
     }
     records
@@ -157,9 +154,8 @@ fn read_load_file(aid: Aid, reader: &mut Reader<'_>) -> Option<LoadFile> {
     let domain = reader.aid()?;
     let version = (reader.byte()?, reader.byte()?);
     let in_rom = reader.byte()? != 0;
-    let count = reader.count()?;
-    let modules = (0..count).map(|_| reader.aid()).collect::<Option<_>>()?;
-    Some(LoadFile { aid, domain, version, modules, in_rom })
+    let (modules, imports) = (reader.aids()?, reader.aids()?);
+    Some(LoadFile { aid, domain, version, modules, imports, in_rom })
 }
 
 fn name(prefix: u8, aid: &Aid) -> Vec<u8> {
@@ -191,6 +187,14 @@ impl Writer {
     fn string(&mut self, bytes: &[u8]) -> &mut Self {
         self.count(bytes.len());
         self.out.extend_from_slice(bytes);
+        self
+    }
+
+    fn aids(&mut self, aids: &[Aid]) -> &mut Self {
+        self.count(aids.len());
+        for aid in aids {
+            self.string(aid.as_bytes());
+        }
         self
     }
 }
@@ -232,6 +236,10 @@ impl<'a> Reader<'a> {
     fn aid(&mut self) -> Option<Aid> {
         Aid::new(self.string()?).ok()
     }
+
+    fn aids(&mut self) -> Option<Vec<Aid>> {
+        (0..self.count()?).map(|_| self.aid()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -272,6 +280,7 @@ mod tests {
                 domain: isd,
                 version: (1, 2),
                 modules: vec![Aid::literal([0x12; 7])],
+                imports: vec![Aid::literal([0x13; 5]), Aid::literal([0x14; 16])],
                 in_rom: true,
             }],
             historical_bytes: Some(vec![0x80]),

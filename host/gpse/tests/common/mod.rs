@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::format_collect)]
 
 pub mod bench;
+pub mod load;
 pub mod stub;
 
 use jpkise_card::{CommandApdu, ResponseApdu, Transport};

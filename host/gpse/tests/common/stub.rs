@@ -45,12 +45,18 @@ impl Runtime for Stub {
         vec![Package { aid: aid(PACKAGE), version: (3, 4), modules: vec![aid(MODULE)] }]
     }
 
-    fn load(&mut self, _: Aid, _: &[u8]) -> Result<Package, RuntimeError> {
-        Err(RuntimeError::Refused(StatusWord::FUNCTION_NOT_SUPPORTED))
+    fn load(&mut self, aid: Aid, load_file: &[u8]) -> Result<Package, RuntimeError> {
+        self.note(format!("load {aid}"));
+        let cap = jpkise_cap::Cap::read_load_file(load_file).unwrap();
+        let modules = cap.applet.iter().flat_map(|a| &a.applets);
+        let modules = modules.map(|a| Aid::new(a.aid.as_bytes()).unwrap()).collect();
+        let version = cap.header.package.version;
+        Ok(Package { aid, version: (version.major, version.minor), modules })
     }
 
-    fn unload(&mut self, _: Aid) -> Result<(), RuntimeError> {
-        Err(RuntimeError::Refused(StatusWord::FUNCTION_NOT_SUPPORTED))
+    fn unload(&mut self, aid: Aid) -> Result<(), RuntimeError> {
+        self.note(format!("unload {aid}"));
+        Ok(())
     }
 
     fn install(

@@ -15,14 +15,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jpkise_card::TransportError;
-use jpkise_jcvm::{Card, CardError, FaultKind, LoadSnapshotError, NoServices, PackageSummary, RustCrypto};
+use jpkise_jcvm::{
+    Card, CardError, FaultKind, LinkError, LinkRule, LoadSnapshotError, NoServices, PackageSummary,
+    RustCrypto,
+};
 use jpkise_wire::{Aid, StatusWord};
 
 pub use self::memory::Memory;
 use self::services::Bridge;
 use super::{
     Channel, FreeMemory, GpServices, InstallRequest, Interface, Package, Process, Registered, Runtime,
-    RuntimeError,
+    RuntimeError, SW_IMPORT_MISSING,
 };
 use crate::random::Randomness;
 use crate::store::region::RegionStore;
@@ -110,7 +113,13 @@ impl Jcvm {
             CardError::Refused(sw) => RuntimeError::Refused(StatusWord(sw)),
             CardError::Link(error) => {
                 tracing::warn!(%error, "load file refused");
-                RuntimeError::Refused(StatusWord::WRONG_DATA)
+                RuntimeError::Refused(match error {
+                    LinkError::Refused {
+                        rule: LinkRule::ImportMissing { .. } | LinkRule::ImportVersion { .. },
+                        ..
+                    } => SW_IMPORT_MISSING,
+                    _ => StatusWord::WRONG_DATA,
+                })
             }
             CardError::Fault(fault) if fault.kind == FaultKind::InstructionBudget => {
                 tracing::error!(%fault, "the card is mute");

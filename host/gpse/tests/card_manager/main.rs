@@ -1,0 +1,19 @@
+//! The card manager's commands with their status words, in process, by family.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod support;
+
+mod delete;
+mod domains;
+mod get_data;
+mod install;
+mod keys;
+mod load;
+mod memory;
+mod select;
+mod session;
+mod status;
+mod store_data;
+mod tries;
