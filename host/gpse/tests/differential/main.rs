@@ -355,8 +355,16 @@ impl Pair {
 
     /// DELETE and INSTALL with parameters of all kinds.
     fn reinstall(&mut self) {
-        let parameters =
-            ["", "8002414281020305", "810203058201018402FFFF", "82010F", "8301018303", "86", "80"];
+        let parameters = [
+            "",
+            "8002414281020305",
+            "810203058201018402FFFF",
+            "8402030383010285020000",
+            "82010F",
+            "8301018303",
+            "86",
+            "80",
+        ];
         let parameters = parameters[self.random.gen_range(0..parameters.len())];
         let mut both = |what: &str, call: &dyn Fn(&mut GpSe) -> String| {
             let results = [0, 1].map(|i| call(&mut self.sides[i].card));

@@ -114,12 +114,12 @@ final class Config {
                 setPolicy((byte) (first | policy));
                 break;
             case Tag.INSTALL_ADMIN_REFUSED:
-                adminRefused = first;
+                adminRefused = media(first);
                 break;
             case Tag.INSTALL_USER_ALLOWED:
                 lengthWanted = 2;
-                authMedia = first;
-                signMedia = second;
+                authMedia = media(first);
+                signMedia = media(second);
                 break;
             case Tag.INSTALL_CONTACTLESS:
                 lengthWanted = 2;
@@ -131,6 +131,14 @@ final class Config {
         if (length != lengthWanted) {
             ISOException.throwIt(Sw.WRONG_DATA);
         }
+    }
+
+    /** @throws ISOException 6A80 when a bit without a meaning is set */
+    private static byte media(byte bits) {
+        if ((bits & ~(CONTACT | CONTACTLESS)) != 0) {
+            ISOException.throwIt(Sw.WRONG_DATA);
+        }
+        return bits;
     }
 
     private void label(byte[] source, short offset, short length, Ef tokenInfo) {

@@ -22,6 +22,7 @@ import javacard.framework.Util;
  *                               84 CA 7F49 | KK page public key, 224 bytes a page
  *                               84 CA DF3E | KK page proof of possession, likewise, right after 2B
  *                               84 CA DF32 | 16      attestation
+ *                               84 CA DF33           lease: 6A88 in this version
  *   each 9000, 6700, 6982, 6985, 6A80 (KK), 6A88, 6B00 (page)
  * </pre>
  */
@@ -133,6 +134,11 @@ final class Issuance {
                 requireLength(guard.requireAdmin(), NONCE);
                 answerAttestation(apdu, buffer);
                 break;
+            case Tag.LEASE:
+                // Comes with a later version; whom it is for is settled already.
+                guard.requireAdmin();
+                ISOException.throwIt(Sw.REFERENCE_NOT_FOUND);
+                break;
             default:
                 ISOException.throwIt(Sw.REFERENCE_NOT_FOUND);
         }
@@ -150,9 +156,18 @@ final class Issuance {
         wipe(WIPE_ALL);
     }
 
-    /** Repeats safely: the flag is the first thing set and the last one cleared. */
+    /**
+     * Repeats safely: the flag is the first thing set and the last one cleared. No key is usable any more before the
+     * first byte is cleared, so that a wipe the platform cannot finish leaves nothing to sign with.
+     */
     private void wipe(byte what) {
         wiping |= what;
+        if ((wiping & WIPE_AUTH) != 0) {
+            files.auth.empty();
+        }
+        if ((wiping & WIPE_SIGN) != 0) {
+            files.sign.empty();
+        }
         if ((wiping & WIPE_AUTH) != 0) {
             files.auth.wipe();
         }

@@ -202,12 +202,16 @@ final class JpkiKey {
         privateKey.clearKey();
     }
 
+    /** Any -> EMPTY; what the key leaves behind is for {@link #wipe}. */
+    void empty() {
+        state = EMPTY;
+    }
+
     /**
-     * Any -> EMPTY. Safe to repeat after a tear; the caller keeps the flag that says it must be. Touches nothing
+     * Clears all that an EMPTY key has left. Safe to repeat after a tear; the caller keeps the flag that says it must be. Touches nothing
      * transient: at deinstallation another application is selected, and the runtime forbids it.
      */
     void wipe() {
-        state = EMPTY;
         privateKey.clearKey();
         publicKey.clearKey();
         certificate.wipe();

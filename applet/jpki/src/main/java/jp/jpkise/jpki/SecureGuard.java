@@ -111,15 +111,17 @@ final class SecureGuard {
     }
 
     /**
-     * Brings the data of a command for everybody to the start of scratch.
+     * Brings the data of a command for everybody to the start of scratch, and leaves none in the APDU buffer, which other
+     * applications get to see.
      *
      * @return its length, 0 to 255
      */
     short receive(APDU apdu) {
         byte[] buffer = apdu.getBuffer();
         if (isSecure()) {
-            Util.arrayCopyNonAtomic(buffer, DATA_OFFSET, ram.scratch, (short) 0, ram.vars[Ram.DATA]);
-            return ram.vars[Ram.DATA];
+            short data = ram.vars[Ram.DATA];
+            move(buffer, (short) 0, data);
+            return data;
         }
         short chunk = apdu.setIncomingAndReceive();
         short length = apdu.getIncomingLength();
@@ -128,11 +130,16 @@ final class SecureGuard {
         }
         short received = 0;
         while (chunk > 0 && chunk <= (short) (length - received)) {
-            Util.arrayCopyNonAtomic(buffer, DATA_OFFSET, ram.scratch, received, chunk);
+            move(buffer, received, chunk);
             received = (short) (received + chunk);
             chunk = received < length ? apdu.receiveBytes(DATA_OFFSET) : 0;
         }
         return received;
+    }
+
+    private void move(byte[] buffer, short received, short length) {
+        Util.arrayCopyNonAtomic(buffer, DATA_OFFSET, ram.scratch, received, length);
+        Util.arrayFillNonAtomic(buffer, DATA_OFFSET, length, (byte) 0);
     }
 
     /**

@@ -26,6 +26,7 @@ interface Tag {
     short VERSION = (short) 0xDF30;
     short STATUS = (short) 0xDF31;
     short ATTESTATION = (short) 0xDF32;
+    short LEASE = (short) 0xDF33;
     short PROOF = (short) 0xDF3E;
 
     // STORE DATA; the DGI of a file is its identifier.

@@ -167,7 +167,7 @@ class IssuanceTest {
         card.send("00CADF3005").sw(0x6D00);
         card.send("00CB3FFF035C017E08").sw(0x6D00);
         card.send("80CA000000").sw(0x6A88);
-        card.send("80CADF3300").sw(0x6A88);
+        card.send("80CADF3300").sw(0x6982, "the lease is the service provider's, also while there is none");
     }
 
     @Test
@@ -210,6 +210,21 @@ class IssuanceTest {
         assertEquals(JpkiKey.ACTIVE, card.state(TestCard.AUTH));
         Ef certificate = Inside.key(card, TestCard.SIGN).certificate;
         assertArrayEquals(new byte[certificate.data.length], certificate.data);
+    }
+
+    @Test
+    void a_wipe_that_the_platform_refuses_half_way_leaves_no_key_usable() throws Exception {
+        TestCard card = TestCard.active().openChannel();
+        JpkiKey auth = Inside.key(card, TestCard.AUTH);
+        Object certificate = Inside.get(auth, "certificate");
+        Inside.set(auth, "certificate", null);
+        card.admin(0xE4, 0xFF);
+        Inside.set(auth, "certificate", certificate);
+        assertEquals(JpkiKey.EMPTY, card.state(TestCard.AUTH));
+        assertEquals(JpkiKey.EMPTY, card.state(TestCard.SIGN), "EMPTY comes first, for all that is deleted");
+        card.select();
+        Ef sign = Inside.key(card, TestCard.SIGN).certificate;
+        assertArrayEquals(new byte[sign.data.length], sign.data);
     }
 
     @Test

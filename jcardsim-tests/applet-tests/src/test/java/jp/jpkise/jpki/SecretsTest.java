@@ -135,6 +135,21 @@ class SecretsTest {
         assertArrayEquals(first, card.sign(TestCard.AUTH, 0, new byte[35]).ok().data());
     }
 
+    /** The buffer is every application's: what a user typed is gone from it when the answer leaves. */
+    @ParameterizedTest
+    @ValueSource(strings = {"00200098", "0420009B", "00240198", "04240098", "00240098"})
+    void no_secret_stays_in_the_apdu_buffer(String header) {
+        TestCard card = TestCard.active();
+        byte[] typed = header.startsWith("002400") || header.startsWith("042400") ? Hex.ascii("55556666") : Hex.ascii("5555");
+        if (header.startsWith("04")) {
+            card.openChannel(0x01);
+            card.secure(header, typed);
+        } else {
+            card.send(header, typed, -1);
+        }
+        assertFalse(Hex.of(card.runtime.apduBuffer()).contains("3535"), header);
+    }
+
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 5, 8, 15, 16})
     void a_secret_of_any_length_up_to_16_is_compared_and_costs_a_try(int length) {

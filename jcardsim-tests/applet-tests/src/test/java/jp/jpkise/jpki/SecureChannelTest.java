@@ -28,7 +28,8 @@ class SecureChannelTest {
                 new String[] {"STORE DATA", "E2", "8800", "000601" + "58"},
                 new String[] {"GET DATA public key", "CA", "7F49", "0100"},
                 new String[] {"GET DATA proof", "CA", "DF3E", "0100"},
-                new String[] {"GET DATA attestation", "CA", "DF32", "00".repeat(16)});
+                new String[] {"GET DATA attestation", "CA", "DF32", "00".repeat(16)},
+                new String[] {"GET DATA lease", "CA", "DF33", ""});
     }
 
     /** All of them are sent to the authentication key. */

@@ -89,6 +89,11 @@ public class CardRuntime extends SimulatorRuntime {
         }
     }
 
+    /** What the last command left in the buffer of short APDUs. */
+    public byte[] apduBuffer() {
+        return shortAPDU.getBuffer().clone();
+    }
+
     /**
      * Installs an applet as INSTALL [for install and make selectable] does.
      *
