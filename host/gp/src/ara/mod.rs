@@ -8,6 +8,8 @@
 //! | [`answer`] | GET DATA: all, next, specific, refresh tag, configuration; paging |
 //! | [`store`] | STORE DATA command objects and their status words |
 //! | [`set`] | what an ARA-M does with a command object |
+//! | [`card`] | the ARA-M of a card read and written |
+//! | [`provide`] | an applet and its rules as one plan |
 //! | [`diff`](mod@diff) | from the rules present to the rules desired |
 //! | [`file`](mod@file) | the rule file (TOML) |
 //! | [`preset`] | filters from a table of commands |
@@ -16,9 +18,11 @@
 
 pub mod access;
 pub mod answer;
+pub mod card;
 pub mod diff;
 pub mod file;
 pub mod preset;
+pub mod provide;
 pub mod reference;
 pub mod rule;
 pub mod set;
@@ -31,8 +35,10 @@ use jpkise_wire::Aid;
 
 pub use access::{Access, ApduAccess, Filter, Filters, NfcAccess, Permissions};
 pub use answer::{AnswerFault, ReadError, RefreshTag};
+pub use card::{AraError, Held, Way};
 pub use diff::{diff, Change, Plan};
 pub use file::{RuleFile, RuleFileError};
+pub use provide::{install_with_rules, remove_with_rules, ProvideError, Provision, Withdrawal};
 pub use reference::{AidRef, DeviceApp, PackageName, Reference};
 pub use rule::{Reading, Rule, RuleError, RuleList};
 pub use set::RuleSet;

@@ -7,7 +7,7 @@ mod vectors;
 use super::{Access, AidRef, ApduAccess, DeviceApp, Filter, Filters, NfcAccess, Reference, Rule};
 
 /// A rule as tests write it.
-fn rule(aid: &str, app: u8, apdu: &str, nfc: Option<bool>) -> Rule {
+pub(in crate::ara) fn rule(aid: &str, app: u8, apdu: &str, nfc: Option<bool>) -> Rule {
     let aid = match aid {
         "all" => AidRef::All,
         "default" => AidRef::Default,
@@ -27,4 +27,4 @@ fn rule(aid: &str, app: u8, apdu: &str, nfc: Option<bool>) -> Rule {
     Rule::new(Reference::new(aid, app), Access::new(apdu, nfc, None).unwrap())
 }
 
-const JPKI: &str = "D392F000260100000001";
+pub(in crate::ara) const JPKI: &str = "D392F000260100000001";
