@@ -1,5 +1,13 @@
 //! SCP03, the card's side: the session as a state machine (GP Amendment D sections 5 and 6).
 //!
+//! BEGIN and END R-MAC SESSION change what an open session does to answers, from the next command on:
+//!
+//! ```text
+//! 84 7A 10|30 01  Lc  [LV element, not looked at] C-MAC             10 R-MAC, 30 R-MAC and R-ENCRYPTION
+//! 84 78 00 03  Lc  C-MAC                               Le 00        back to the level of EXTERNAL AUTHENTICATE
+//! SW 6985 not in this state, or not offered by i; 6A86 P1 P2; 6A80 data
+//! ```
+//!
 //! INITIALIZE UPDATE leads from any state to `Initialized`, a good EXTERNAL AUTHENTICATE from there to `Open`, any
 //! security error from `Open` to `Aborted`. Aborted is not ended: nothing that wants the channel works until a new
 //! INITIALIZE UPDATE or the end of the session (GP Card Spec 2.3.1 section 10.2.3).
@@ -7,6 +15,7 @@
 //! Keys, counters of failures and the choice of the key set belong to the caller; this module sees one session.
 
 use jpkise_card::{CommandApdu, ResponseApdu};
+use jpkise_wire::lv::LvReader;
 use jpkise_wire::scp03::{
     command_icv, cryptogram, dek_decrypt, dek_encrypt, mac, pad, response_icv, unpad, AesCipher, AesKey,
     Challenge, Cryptogram, Derivation, IParameter, MacChain, SMode, SecurityLevel, SequenceCounter,
@@ -18,6 +27,12 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Bit of `SecureChannel.getSecurityLevel` for an authenticated session (GP Card API, interface SecureChannel).
 pub const AUTHENTICATED: u8 = 0x80;
+/// BEGIN R-MAC SESSION (Amendment D section 7.1.3).
+pub const INS_BEGIN_R_MAC_SESSION: u8 = 0x7A;
+/// END R-MAC SESSION (Amendment D section 7.1.4).
+pub const INS_END_R_MAC_SESSION: u8 = 0x78;
+const P2_BEGIN_R_MAC_SESSION: u8 = 0x01;
+const P2_END_R_MAC_SESSION: u8 = 0x03;
 /// CLA bit of GlobalPlatform secure messaging on channels 0 to 3 (GP Card Spec 2.3.1 table 11-12).
 const CLA_SECURE: u8 = 0x04;
 /// CLA bits that show secure messaging of any kind on channels 0 to 3 (ISO/IEC 7816-4 table 2).
@@ -125,6 +140,9 @@ impl Session {
 /// An authenticated session.
 struct Open {
     session: Session,
+    /// Level of EXTERNAL AUTHENTICATE.
+    opened: SecurityLevel,
+    /// Level in force.
     level: SecurityLevel,
     chain: MacChain,
     /// Commands so far; 0 after EXTERNAL AUTHENTICATE.
@@ -204,7 +222,8 @@ impl SecureChannel {
         if Challenge::new(host_cryptogram) != Some(expected) {
             return Err(AuthenticationError::Cryptogram);
         }
-        self.state = State::Open(Box::new(Open { session: *session, level, chain, counter: 0 }));
+        self.state =
+            State::Open(Box::new(Open { session: *session, opened: level, level, chain, counter: 0 }));
         Ok(())
     }
 
@@ -232,6 +251,18 @@ impl SecureChannel {
             State::Open(open) if open.level.has_r_mac() && answer.sw.is_protected() => open.wrap(answer),
             _ => answer,
         }
+    }
+
+    /// BEGIN or END R-MAC SESSION, already unwrapped: the answer, protected as the session was when the command came.
+    /// An error leaves the session as it is.
+    pub fn change_r_mac(&mut self, command: &CommandApdu) -> Result<ResponseApdu, StatusWord> {
+        let State::Open(open) = &self.state else { return Err(StatusWord::CONDITIONS_NOT_SATISFIED) };
+        let next = open.level_after(command)?;
+        let answer = self.wrap(StatusWord::SUCCESS.into());
+        if let State::Open(open) = &mut self.state {
+            open.level = next;
+        }
+        Ok(answer)
     }
 
     /// The level of the open session.
@@ -318,6 +349,36 @@ impl SecureChannel {
 }
 
 impl Open {
+    fn level_after(&self, command: &CommandApdu) -> Result<SecurityLevel, StatusWord> {
+        let refused = StatusWord::CONDITIONS_NOT_SATISFIED;
+        if command.ins == INS_END_R_MAC_SESSION {
+            if command.p1 != 0 || command.p2 != P2_END_R_MAC_SESSION {
+                return Err(StatusWord::INCORRECT_P1_P2);
+            }
+            if !command.data().is_empty() {
+                return Err(StatusWord::WRONG_DATA);
+            }
+            // What EXTERNAL AUTHENTICATE has set is no R-MAC session that could be ended.
+            return if self.level == self.opened { Err(refused) } else { Ok(self.opened) };
+        }
+        let asked = command.p1;
+        let known = [SecurityLevel::R_MAC, SecurityLevel::R_MAC | SecurityLevel::R_ENCRYPTION];
+        if !known.contains(&asked) || command.p2 != P2_BEGIN_R_MAC_SESSION {
+            return Err(StatusWord::INCORRECT_P1_P2);
+        }
+        let mut element = LvReader::new(command.data());
+        if !element.is_at_end() && (element.field().is_err() || !element.is_at_end()) {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        let has_it =
+            if asked == SecurityLevel::R_MAC { self.level.has_r_mac() } else { self.level.has_r_enc() };
+        let goes_back = self.level.has_r_enc();
+        // 11 with R-ENCRYPTION is no level: R-ENCRYPTION needs C-DECRYPTION.
+        let level = SecurityLevel::try_from(self.level.value() | asked).ok();
+        let level = level.filter(|level| level.has_c_mac() && self.session.i.offers(*level));
+        level.filter(|_| !has_it && !goes_back).ok_or(refused)
+    }
+
     fn unwrap(&mut self, command: &CommandApdu) -> Option<CommandApdu> {
         if !shows_secure_messaging(command.cla) {
             return None;

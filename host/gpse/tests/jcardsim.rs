@@ -6,8 +6,11 @@ mod common;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use common::bench::{install, jcardsim_options, select, Bench, ONE, PROBE};
-use common::{send, unhex};
+use common::bench::{
+    install, jcardsim_options, jpki_cap, probe_caps, select, Bench, MANY_PACKAGE, ONE, PROBE, PROBE_PACKAGE,
+};
+use common::load::{announce, importing, load, load_blocks, load_file};
+use common::{send, unhex, Host};
 use jpkise_card::{Transport, TransportError};
 use jpkise_gpse::runtime::jcardsim::{LaunchError, Options};
 use jpkise_gpse::{GpSe, JCardSim, Profile, RuntimeError};
@@ -59,6 +62,68 @@ fn an_applet_that_never_ends_is_given_up() {
     assert!(started.elapsed() < Duration::from_secs(5));
     assert!(!PathBuf::from(format!("/proc/{process}")).exists(), "an orphan");
     assert!(matches!(card.transmit(&unhex("80180000")), Err(TransportError::ProcessEnded(_))));
+}
+
+#[test]
+fn the_last_words_of_a_process_are_in_the_error() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("java");
+    std::fs::write(&script, "#!/bin/sh\necho some words >&2\necho last words >&2\nexit 3\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let jar = folder.path().join("some.jar");
+    std::fs::write(&jar, "").unwrap();
+    let mut options = Options::new(jar);
+    options.java = script;
+    for _ in 0..40 {
+        let error = JCardSim::launch(&options).unwrap_err().to_string();
+        assert!(error.contains("some words") && error.contains("last words"), "{error}");
+    }
+}
+
+#[test]
+fn a_load_file_is_taken_when_the_classes_give_it() {
+    let (Some(mut options), Some([probe, many])) = (jcardsim_options(), probe_caps()) else { return };
+    options.loadable = [PROBE_PACKAGE, MANY_PACKAGE].map(|aid| aid.parse().unwrap()).to_vec();
+    let runtime = JCardSim::launch(&options).unwrap();
+    let mut card = GpSe::in_memory(Profile::default(), Box::new(runtime)).unwrap();
+    let load_on = |card: &mut GpSe, cap: &[u8]| {
+        send(card, "00A4040000");
+        let mut host = Host::default(card, 0x01);
+        load(&mut host, card, cap)
+    };
+    assert_eq!(install(&mut card, PROBE, ONE, ""), "6A88", "not in ROM");
+    // Another constant in the code, another method body, another export: whatever differs is another load file.
+    let original = load_file(&probe);
+    let mut refused = 0;
+    for at in (0..original.len()).step_by(41) {
+        let mut changed = original.clone();
+        changed[at] ^= 0x01;
+        send(&mut card, "00A4040000");
+        let mut host = Host::default(&mut card, 0x01);
+        host.send(&mut card, &announce(PROBE_PACKAGE, "", ""));
+        assert_eq!(load_blocks(&mut host, &mut card, &changed), "6A80", "byte {at}");
+        refused += 1;
+    }
+    println!("{refused} changed files refused");
+    // A package on nobody's class path, one in ROM, one that imports what is not loaded.
+    let mut unknown = jpkise_cap::Cap::read(&probe).unwrap();
+    unknown.header.package.aid = "F04A504B49FFFFFF".parse().unwrap();
+    assert_eq!(load_on(&mut card, &unknown.to_jar().unwrap()), "6A81");
+    assert_eq!(load_on(&mut card, &jpki_cap()), "6985");
+    assert_eq!(load_on(&mut card, &importing(&probe, MANY_PACKAGE, (1, 0))), "6438");
+    for cap in [&probe, &many] {
+        assert_eq!(load_on(&mut card, cap), "009000");
+    }
+    assert_eq!(install(&mut card, PROBE, ONE, ""), "009000");
+    assert_eq!(select(&mut card, ONE), "9000");
+    assert_eq!(send(&mut card, "80120000021234"), "12349000");
+    send(&mut card, "00A4040000");
+    let mut host = Host::default(&mut card, 0x01);
+    let delete = |aid: &str| format!("80E400800A4F{:02X}{aid}00", aid.len() / 2);
+    assert_eq!(host.send(&mut card, &delete(PROBE_PACKAGE)), "009000");
+    assert_eq!(select(&mut card, ONE), "6A82");
+    assert_eq!(load_on(&mut card, &probe), "009000");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::profile::{self, Profile};
 use crate::registry::{life_cycle, Registry};
 use crate::runtime::jcvm::Jcvm;
 use crate::runtime::{Channel, FreeMemory, Interface, Process, Runtime, RuntimeError};
-use crate::secure_channel::shows_secure_messaging;
+use crate::secure_channel::{shows_secure_messaging, INS_BEGIN_R_MAC_SESSION, INS_END_R_MAC_SESSION};
 use crate::store::{Store, StoreError};
 
 pub(crate) use self::core::Core;
@@ -247,6 +247,9 @@ impl GpSe {
         };
         let is_extended = command.is_extended();
         let plain = self.core.unwrap_for_domain(channel, command)?;
+        if matches!((plain.cla & !0x03, plain.ins), (0x80, INS_BEGIN_R_MAC_SESSION | INS_END_R_MAC_SESSION)) {
+            return Ok(self.core.channel_mut(channel).secure.change_r_mac(&plain)?);
+        }
         let answer = match self.route(channel, &plain) {
             Ok(answer) => answer,
             Err(Fault::Status(sw)) => sw.into(),

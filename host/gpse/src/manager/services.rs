@@ -8,7 +8,7 @@ use super::core::ChannelState;
 use super::{Core, Fault};
 use crate::registry::{life_cycle, Privilege};
 use crate::runtime::{Caller, GpServices};
-use crate::secure_channel::shows_secure_messaging;
+use crate::secure_channel::{shows_secure_messaging, INS_BEGIN_R_MAC_SESSION, INS_END_R_MAC_SESSION};
 
 /// Most historical bytes of an ATR (ISO/IEC 7816-3 section 8.2.4).
 const MAX_HISTORICAL: usize = 15;
@@ -51,6 +51,11 @@ impl GpServices for Core {
         let answer = match (command.cla & !0x03, command.ins) {
             (0x80, INS_INITIALIZE_UPDATE) => self.initialize_update(caller.channel, &command),
             (0x84, INS_EXTERNAL_AUTHENTICATE) => self.external_authenticate(caller.channel, &command),
+            (0x80 | 0x84, INS_BEGIN_R_MAC_SESSION | INS_END_R_MAC_SESSION) => {
+                let secure = &mut self.channel_mut(caller.channel).secure;
+                // The applet sends what it gets as it is: an R-MAC, where there is one, is in it.
+                secure.unwrap(command).and_then(|plain| secure.change_r_mac(&plain)).map_err(Fault::from)
+            }
             (_, INS_INITIALIZE_UPDATE | INS_EXTERNAL_AUTHENTICATE) => {
                 Err(StatusWord::CLA_NOT_SUPPORTED.into())
             }

@@ -12,6 +12,7 @@ mod install;
 mod keys;
 mod load;
 mod memory;
+mod r_mac;
 mod select;
 mod session;
 mod status;

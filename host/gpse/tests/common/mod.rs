@@ -148,7 +148,12 @@ impl Host {
         ResponseApdu::new(data, answer.sw)
     }
 
-    /// The level it was opened at.
+    /// From now on answers are protected so, and commands as before.
+    pub fn set_level(&mut self, level: u8) {
+        self.level = level;
+    }
+
+    /// The level in force.
     pub fn level(&self) -> u8 {
         self.level
     }

@@ -17,7 +17,7 @@ pub type Log = Arc<Mutex<Vec<String>>>;
 
 /// Installs anything of its one module; parameters 01 make install fail, 02 make select() decline.
 ///
-/// In an instance, 80 50 and 84 82 go to processSecurity; INS 30 unwraps, echoes and wraps; INS 34 tells the level;
+/// In an instance, 80 50, 84 82, 84 7A and 84 78 go to processSecurity; INS 30 unwraps, echoes and wraps; INS 34 tells the level;
 /// INS 36 resets the channel; INS 38 deciphers; everything else answers P1 P2.
 #[derive(Default)]
 pub struct Stub {
@@ -114,7 +114,7 @@ impl Runtime for Stub {
             (_, 0xA4) if command.selecting && apdu[3] & 0x0C == 0 => Ok(instance.as_bytes().to_vec()),
             (_, 0xA4) if command.selecting => Ok(Vec::new()),
             (_, 0xA4) => Err(StatusWord::NOT_FOUND),
-            (0x80, 0x50) | (0x84, 0x82) => services.process_security(caller, input),
+            (0x80, 0x50) | (0x84, 0x82 | 0x7A | 0x78) => services.process_security(caller, input),
             (_, 0x30) => services.unwrap(caller, input).and_then(|plain| {
                 let mut answer = plain[5..].to_vec();
                 answer.extend_from_slice(&[0x90, 0x00]);

@@ -4,7 +4,7 @@ use jpkise_wire::Aid;
 use zeroize::Zeroizing;
 
 /// Version of the protocol.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 /// Longest frame; longer ones are no frames.
 pub(super) const MAX_FRAME: usize = 1 << 20;
 
@@ -20,6 +20,7 @@ pub(super) mod kind {
     pub const DELETE: u8 = 0x08;
     pub const SETTLE: u8 = 0x09;
     pub const RESET: u8 = 0x0A;
+    pub const CLASSES: u8 = 0x0B;
     pub const RETURN: u8 = 0x20;
     pub const THROW: u8 = 0x21;
     pub const ANSWER_HELLO: u8 = 0x81;
@@ -100,6 +101,11 @@ impl<'a> Fields<'a> {
         Self { kind, rest }
     }
 
+    /// The fields of a string that carries some.
+    pub fn of_string(rest: &'a [u8]) -> Self {
+        Self { kind: 0, rest }
+    }
+
     pub fn kind(&self) -> u8 {
         self.kind
     }
@@ -122,6 +128,10 @@ impl<'a> Fields<'a> {
         let (bytes, rest) = rest.split_at_checked(length)?;
         self.rest = rest;
         Some(bytes)
+    }
+
+    pub fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.string()?).ok()
     }
 }
 

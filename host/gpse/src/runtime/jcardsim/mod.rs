@@ -4,8 +4,10 @@
 //! the applet's calls of card manager services. The process ends when this side does: its stdin closes, or its parent
 //! is gone. A request that takes longer than allowed ends the process instead of the patience of the caller.
 //!
-//! Not on jCardSim: loading CAP files, roll-back of transactions, more than one selected instance at a time.
+//! A load file is taken when the class files of its package are on the class path and give that very load file; see
+//! [`Mismatch`]. Not on jCardSim: any other load file, roll-back of transactions, more than one selected instance at a time.
 
+mod classes;
 mod frame;
 mod process;
 
@@ -15,11 +17,13 @@ use std::time::Duration;
 use jpkise_card::TransportError;
 use jpkise_wire::{Aid, StatusWord};
 
+use self::classes::Classes;
+pub use self::classes::Mismatch;
 use self::frame::{kind, service, Fields, Frame};
 use self::process::ChildProcess;
 use super::{
     Caller, Channel, GpServices, InstallRequest, Interface, Package, Process, Registered, Runtime,
-    RuntimeError,
+    RuntimeError, SW_IMPORT_MISSING,
 };
 
 /// Names the runtime's jar when it is not where the build puts it.
@@ -70,6 +74,8 @@ pub struct Options {
     pub jar: PathBuf,
     /// Directories or jars with further applets, listed in a `jpkise-packages.txt`.
     pub class_path: Vec<PathBuf>,
+    /// Packages on the class path that a new card does not have in its ROM: they can be loaded.
+    pub loadable: Vec<Aid>,
     /// The Java program.
     pub java: PathBuf,
     /// Longest time for one command; generating an RSA key takes a second at worst.
@@ -81,7 +87,13 @@ impl Options {
     pub fn new(jar: impl Into<PathBuf>) -> Self {
         let home = std::env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin").join("java"));
         let java = home.filter(|java| java.exists()).unwrap_or_else(|| PathBuf::from("java"));
-        Self { jar: jar.into(), class_path: Vec::new(), java, timeout: Duration::from_secs(30) }
+        Self {
+            jar: jar.into(),
+            class_path: Vec::new(),
+            loadable: Vec::new(),
+            java,
+            timeout: Duration::from_secs(30),
+        }
     }
 
     /// With the jar that `JPKISE_JCARDSIM` names, or the one built in the project that this program or the current
@@ -106,7 +118,12 @@ impl Options {
 #[derive(Debug)]
 pub struct JCardSim {
     process: ChildProcess,
+    /// In ROM.
     packages: Vec<Package>,
+    /// On the class path, but on the card only once they are loaded.
+    loadable: Vec<Package>,
+    /// What of these the registry holds.
+    loaded: Vec<Aid>,
 }
 
 impl JCardSim {
@@ -122,7 +139,11 @@ impl JCardSim {
         process.rest();
         let packages = read_hello(&answer).ok_or_else(|| protocol_error(&mut process))?;
         match packages {
-            Hello::Packages(packages) => Ok(Self { process, packages }),
+            Hello::Packages(packages) => {
+                let is_loadable = |package: &Package| options.loadable.contains(&package.aid);
+                let (loadable, packages) = packages.into_iter().partition(is_loadable);
+                Ok(Self { process, packages, loadable, loaded: Vec::new() })
+            }
             Hello::OtherVersion(theirs) => Err(LaunchError::Version { theirs, ours: frame::VERSION }),
         }
     }
@@ -268,12 +289,43 @@ impl Runtime for JCardSim {
         self.packages.clone()
     }
 
-    fn load(&mut self, _: Aid, _: &[u8]) -> Result<Package, RuntimeError> {
-        // jCardSim runs class files; a CAP is nothing it could execute.
-        Err(RuntimeError::Refused(StatusWord::FUNCTION_NOT_SUPPORTED))
+    fn load(&mut self, package: Aid, load_file: &[u8]) -> Result<Package, RuntimeError> {
+        if self.packages.iter().any(|p| p.aid == package) || self.loaded.contains(&package) {
+            return Err(RuntimeError::Refused(StatusWord::CONDITIONS_NOT_SATISFIED));
+        }
+        let Some(found) = self.loadable.iter().find(|p| p.aid == package).cloned() else {
+            tracing::warn!(%package, "load file refused: its classes are not among those that can be loaded");
+            return Err(RuntimeError::Refused(StatusWord::FUNCTION_NOT_SUPPORTED));
+        };
+        let refuse = |mismatch: Mismatch| {
+            tracing::warn!(%package, error = %mismatch, "load file refused");
+            RuntimeError::Refused(StatusWord::WRONG_DATA)
+        };
+        let cap = jpkise_cap::Cap::read_load_file(load_file).map_err(|e| refuse(e.into()))?;
+        let is_imported =
+            |p: &&Package| cap.import.packages.iter().any(|i| i.aid.as_bytes() == p.aid.as_bytes());
+        let mut wanted = vec![found.clone()];
+        for import in self.loadable.iter().chain(&self.packages).filter(is_imported) {
+            if !self.packages.contains(import) && !self.loaded.contains(&import.aid) {
+                tracing::warn!(%package, import = %import.aid, "load file refused: an import is not on the card");
+                return Err(RuntimeError::Refused(SW_IMPORT_MISSING));
+            }
+            wanted.push(import.clone());
+        }
+        let mut classes = Vec::new();
+        for package in &wanted {
+            let frame = Frame::new(kind::CLASSES).string(package.aid.as_bytes());
+            let answer = self.request(frame, None)?;
+            classes.push(Classes::read(package, &answer).map_err(refuse)?);
+        }
+        classes::compare(load_file, &classes).map_err(refuse)?;
+        Ok(found)
     }
 
-    fn unload(&mut self, _: Aid) -> Result<(), RuntimeError> {
+    fn unload(&mut self, package: Aid) -> Result<(), RuntimeError> {
+        if self.loaded.contains(&package) {
+            return Ok(());
+        }
         Err(RuntimeError::Refused(StatusWord::CONDITIONS_NOT_SATISFIED))
     }
 
@@ -346,6 +398,8 @@ impl Runtime for JCardSim {
     }
 
     fn settle(&mut self, registered: &Registered) -> Result<(), RuntimeError> {
+        let is_loadable = |aid: &&Aid| self.loadable.iter().any(|p| p.aid == **aid);
+        self.loaded = registered.packages.iter().filter(is_loadable).copied().collect();
         self.request(Frame::new(kind::SETTLE).aids(&registered.instances), None).map(|_| ())
     }
 

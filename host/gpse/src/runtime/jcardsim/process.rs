@@ -6,7 +6,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jpkise_card::TransportError;
@@ -66,6 +66,8 @@ pub(super) struct ChildProcess {
     /// Dropping it ends the watching thread.
     _watched: Sender<()>,
     stderr: Arc<Mutex<VecDeque<String>>>,
+    /// Reads stderr; `None` once it was waited for.
+    reader: Option<JoinHandle<()>>,
     timeout: Duration,
     /// Why no request can be answered any more.
     ended: Option<String>,
@@ -111,7 +113,8 @@ impl ChildProcess {
         })?;
         let lines = Arc::new(Mutex::new(VecDeque::new()));
         let kept = Arc::clone(&lines);
-        thread::Builder::new().name("jcardsim-stderr".into()).spawn(move || forward(stderr, &kept))?;
+        let reader = thread::Builder::new();
+        let reader = reader.name("jcardsim-stderr".into()).spawn(move || forward(stderr, &kept))?;
         Ok(Self {
             id,
             stdin,
@@ -119,6 +122,7 @@ impl ChildProcess {
             watch,
             _watched: watched,
             stderr: lines,
+            reader: Some(reader),
             timeout: options.timeout,
             ended: None,
         })
@@ -170,6 +174,21 @@ impl ChildProcess {
         TransportError::ProcessEnded(reason.to_owned())
     }
 
+    /// What the child wrote before it ended is in its pipe, but perhaps not read yet. A process of its own that holds
+    /// the pipe open is not waited for.
+    fn wait_for_last_words(&mut self) {
+        let Some(reader) = self.reader.take() else { return };
+        let patience = Instant::now();
+        while !reader.is_finished() {
+            if patience.elapsed() >= GRACE {
+                return;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        // It only forwards lines; a panic in it would be the subscriber's and takes nothing away here.
+        let _ = reader.join();
+    }
+
     fn lost(&mut self, error: &io::Error) -> TransportError {
         let status = self.watch.end(GRACE);
         self.rest();
@@ -177,6 +196,7 @@ impl ChildProcess {
             self.ended = Some(format!("ended after {:?} without an answer", self.timeout));
             return TransportError::Timeout(self.timeout);
         }
+        self.wait_for_last_words();
         let mut reason = status.unwrap_or_else(|| error.to_string());
         let lines = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         for line in lines.iter() {

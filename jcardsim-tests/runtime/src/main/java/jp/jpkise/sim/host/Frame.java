@@ -1,10 +1,14 @@
 package jp.jpkise.sim.host;
 
 import java.io.ByteArrayOutputStream;
+import java.util.Arrays;
 import java.util.List;
 
 /** A frame being written; see {@link Link} for the layout. */
 final class Frame {
+    /** Length and type. */
+    private static final int HEAD = 5;
+
     private final ByteArrayOutputStream out = new ByteArrayOutputStream(300);
 
     Frame(int type) {
@@ -35,6 +39,12 @@ final class Frame {
 
     private void integer(int value) {
         word(value >> 16).word(value);
+    }
+
+    /** @return the fields alone, for a string of another frame */
+    byte[] fields() {
+        byte[] frame = out.toByteArray();
+        return Arrays.copyOfRange(frame, HEAD, frame.length);
     }
 
     byte[] bytes() {

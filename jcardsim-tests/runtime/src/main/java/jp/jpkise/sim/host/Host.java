@@ -2,8 +2,11 @@ package jp.jpkise.sim.host;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import javacard.framework.ISO7816;
 import javacard.framework.ISOException;
 import javacard.framework.SystemException;
@@ -11,6 +14,7 @@ import javacard.framework.SystemException;
 /** Carries out the host's requests, one after the other. */
 final class Host {
     private static final byte[] NOTHING = {};
+    private static final short SW_REFERENCED_DATA_NOT_FOUND = 0x6A88;
 
     private final Link link;
     private final List<RomPackage> packages;
@@ -85,9 +89,23 @@ final class Host {
             case Link.DELETE -> card.delete(request.list());
             case Link.SETTLE -> card.keepOnly(request.list());
             case Link.RESET -> card.powerCycle();
+            case Link.CLASSES -> {
+                return classes(request.string());
+            }
             default -> throw new IOException("request " + Integer.toHexString(request.type()));
         }
         return NOTHING;
+    }
+
+    private byte[] classes(byte[] aid) throws IOException {
+        RomPackage named = packages.stream().filter(p -> Arrays.equals(p.aid(), aid)).findFirst()
+                .orElseThrow(() -> new ISOException(SW_REFERENCED_DATA_NOT_FOUND));
+        Map<String, byte[]> files = ClassFiles.of(named);
+        Frame frame = new Frame(Link.DONE).string(named.packageName().getBytes(StandardCharsets.UTF_8));
+        frame.list(named.modules().values().stream().map(name -> name.getBytes(StandardCharsets.UTF_8)).toList());
+        frame.word(files.size());
+        files.forEach((name, content) -> frame.string(name.getBytes(StandardCharsets.UTF_8)).string(content));
+        return frame.fields();
     }
 
     private static byte[] flag(boolean value) {

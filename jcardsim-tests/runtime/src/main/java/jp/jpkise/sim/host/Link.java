@@ -28,12 +28,15 @@ import java.io.OutputStream;
  * 08 DELETE      list of instances                      ends the request with DONE or REFUSED.
  * 09 SETTLE      list of instances
  * 0A RESET
+ * 0B CLASSES     package                                DONE carries: package name, list of classes that are modules in
+ *                                                       the order of HELLO, number (2) of class files, then for each:
+ *                                                       file name, content
  * 20 RETURN      string
  * 21 THROW       status word (2)
  * </pre>
  */
 final class Link {
-    static final int VERSION = 1;
+    static final int VERSION = 2;
 
     static final int HELLO = 0x01;
     static final int INSTALL = 0x02;
@@ -45,6 +48,7 @@ final class Link {
     static final int DELETE = 0x08;
     static final int SETTLE = 0x09;
     static final int RESET = 0x0A;
+    static final int CLASSES = 0x0B;
     static final int RETURN = 0x20;
     static final int THROW = 0x21;
 

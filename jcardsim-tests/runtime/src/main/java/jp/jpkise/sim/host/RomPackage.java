@@ -22,6 +22,12 @@ import java.util.Map;
 record RomPackage(byte[] aid, int major, int minor, Map<String, String> modules) {
     private static final String RESOURCE = "jpkise-packages.txt";
 
+    /** @return name of the Java package, with dots */
+    String packageName() {
+        String module = modules.values().iterator().next();
+        return module.substring(0, module.lastIndexOf('.'));
+    }
+
     /** @return the packages that the class path's lists name */
     static List<RomPackage> all() throws IOException {
         List<RomPackage> packages = new ArrayList<>();
