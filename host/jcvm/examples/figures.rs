@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jpkise_cap::{Aid, Cap};
 use jpkise_jcvm::{
-    Card, CryptoProvider, InstallRequest, NoServices, Process, Profile, Random, RustCrypto, Tracer,
+    crypto_providers, Card, InstallRequest, NoServices, Process, Profile, Random, Tracer,
 };
 
 fn median(times: &mut [Duration]) -> Duration {
@@ -84,15 +84,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cards: Vec<Card> = (0..1000).map(|_| card.clone()).collect();
     println!("{} clones, {} KiB resident", cards.len(), resident()?);
 
-    let crypto = RustCrypto;
-    let mut rng = Random::seeded(7);
-    let mut keys = Vec::new();
-    println!(
-        "RSA-2048 key generation {:?}",
-        time(20, || keys.extend(crypto.rsa_generate(2048, &[1, 0, 1], &mut rng)))
-    );
-    let input = vec![0x11; 256];
-    println!("RSA-2048 signature {:?}", time(50, || drop(crypto.rsa_crt(&keys[0].crt, &input))));
+    for crypto in crypto_providers() {
+        let mut rng = Random::seeded(7);
+        let mut keys = Vec::new();
+        let generation = time(50, || keys.extend(crypto.rsa_generate(2048, &[1, 0, 1], &mut rng)));
+        println!("{}: RSA-2048 key generation {generation:?}", crypto.name());
+        let input = vec![0x11; 256];
+        let signature = time(50, || drop(crypto.rsa_crt(&keys[0].crt, &input)));
+        println!("{}: RSA-2048 signature {signature:?}", crypto.name());
+        let (private, public) = crypto.p256_generate(&mut rng).ok_or("no key")?;
+        let signature = crypto.p256_sign(&private, &[7; 32]).ok_or("no signature")?;
+        let sign = time(50, || drop(crypto.p256_sign(&private, &[7; 32])));
+        let verify = time(50, || drop(crypto.p256_verify(&public, &[7; 32], &signature)));
+        println!("{}: P-256 signature {sign:?}, verification {verify:?}", crypto.name());
+    }
     Ok(())
 }
 

@@ -19,7 +19,11 @@ mod trace;
 mod vm;
 
 pub use card::{Card, CardError, FreeMemory, InstallRequest, LoadSnapshotError, PackageSummary, Process};
-pub use crypto::{CardRng, CryptoProvider, Random, RsaCrt, RsaPrivate, RustCrypto};
+#[cfg(feature = "native-crypto")]
+pub use crypto::Native;
+pub use crypto::{
+    crypto_providers, default_crypto, CardRng, CryptoProvider, Random, RsaCrt, RsaPrivate, RustCrypto,
+};
 pub use heap::HeapDamaged;
 pub use link::{LinkError, LinkRule};
 pub use profile::{Profile, Protocol};

@@ -11,7 +11,7 @@ use jpkise_cap::{Aid, CapError, PackageVersion};
 use crate::apdu::ApduState;
 use crate::bits::UnsignedBits;
 use crate::class::{ClassId, Package};
-use crate::crypto::{CryptoProvider, Random, RustCrypto};
+use crate::crypto::{default_crypto, CryptoProvider, Random};
 use crate::heap::{AllocError, Owner, Ref};
 use crate::link::LinkError;
 use crate::profile::Profile;
@@ -145,9 +145,9 @@ impl std::fmt::Debug for Card {
 }
 
 impl Card {
-    /// An empty card with RustCrypto and the system's random numbers.
+    /// An empty card with the default cryptography and the system's random numbers.
     pub fn new(profile: Profile) -> Result<Self, CardError> {
-        Self::with(profile, Arc::new(RustCrypto), Random::System)
+        Self::with(profile, default_crypto(), Random::System)
     }
 
     /// An empty card.

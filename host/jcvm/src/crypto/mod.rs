@@ -2,12 +2,18 @@
 
 mod block;
 mod hash;
+#[cfg(feature = "native-crypto")]
+mod native;
 pub(crate) mod padding;
 mod rustcrypto;
 
 pub(crate) use block::{cbc_decrypt, cbc_encrypt, cmac, ecb, Aes, BLOCK, BLOCK_LENGTH};
 pub(crate) use hash::{Hash, HashAlgorithm};
+#[cfg(feature = "native-crypto")]
+pub use native::Native;
 pub use rustcrypto::RustCrypto;
+
+use std::sync::Arc;
 
 use rand::rngs::OsRng;
 use rand::{CryptoRng, RngCore, SeedableRng};
@@ -49,13 +55,15 @@ impl<T: RngCore + CryptoRng> CardRng for T {}
 /// Public-key operations. `None` means that key or input is not usable (number not below the modulus, no such curve
 /// point, key size not supported).
 pub trait CryptoProvider: std::fmt::Debug + Send + Sync {
-    /// Short name: `rustcrypto`.
+    /// Short name: `openssl`, `rustcrypto`.
     fn name(&self) -> &'static str;
 
     /// `input^exponent mod modulus`, as long as the modulus.
     fn rsa_raw(&self, modulus: &[u8], exponent: &[u8], input: &[u8]) -> Option<Vec<u8>>;
 
-    /// The private operation with the Chinese remainder theorem, `p.len() + q.len()` bytes.
+    /// The private operation with the Chinese remainder theorem, `p.len() + q.len()` bytes. The result is checked with
+    /// the public exponent: a wrong one would give the primes away. `None` also when the key's parts do not fit each
+    /// other.
     fn rsa_crt(&self, key: &RsaCrt, input: &[u8]) -> Option<Vec<u8>>;
 
     /// A new key pair with exactly that many bits in its modulus.
@@ -69,6 +77,23 @@ pub trait CryptoProvider: std::fmt::Debug + Send + Sync {
 
     /// Whether a DER signature is right.
     fn p256_verify(&self, public: &[u8], hash: &[u8], signature: &[u8]) -> bool;
+}
+
+/// Every backend of this build, the one that cards take unless told otherwise first.
+pub fn crypto_providers() -> Vec<Arc<dyn CryptoProvider>> {
+    vec![
+        #[cfg(feature = "native-crypto")]
+        Arc::new(Native),
+        Arc::new(RustCrypto),
+    ]
+}
+
+/// What cards take unless told otherwise: OpenSSL where it is built in.
+pub fn default_crypto() -> Arc<dyn CryptoProvider> {
+    #[cfg(feature = "native-crypto")]
+    return Arc::new(Native);
+    #[cfg(not(feature = "native-crypto"))]
+    return Arc::new(RustCrypto);
 }
 
 /// Where a card's random numbers come from.

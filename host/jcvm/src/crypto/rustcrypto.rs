@@ -5,6 +5,7 @@
 
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use num_bigint_dig::ModInverse;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 
@@ -40,7 +41,8 @@ impl CryptoProvider for RustCrypto {
     fn rsa_crt(&self, key: &RsaCrt, input: &[u8]) -> Option<Vec<u8>> {
         let [p, q, dp, dq, q_inverse] =
             [&key.p, &key.q, &key.dp, &key.dq, &key.q_inverse].map(|bytes| BigUint::from_bytes_be(bytes));
-        if key.p.last()? & 1 == 0 || key.q.last()? & 1 == 0 {
+        let is_one = |number: &BigUint| number.bits() == 1;
+        if key.p.last()? & 1 == 0 || key.q.last()? & 1 == 0 || is_one(&p) || is_one(&q) {
             return None;
         }
         let input = BigUint::from_bytes_be(input);
@@ -53,11 +55,20 @@ impl CryptoProvider for RustCrypto {
         // h = (m1 - m2) / q mod p; m2 may be above p.
         let difference = (&m1 + &p - (&m2 % &p)) % &p;
         let h = difference * q_inverse % &p;
-        fixed(&(m2 + h * q), key.p.len() + key.q.len())
+        let result = m2 + h * &q;
+        // The card does not have the public exponent: it is the inverse of both CRT exponents.
+        let one = BigUint::from(1u8);
+        let e = (&dp).mod_inverse(&p - &one)?.to_biguint()?;
+        let fits = &e * &dq % (&q - &one) == one && result.modpow(&e, &n) == input;
+        fits.then(|| fixed(&result, key.p.len() + key.q.len()))?
     }
 
     fn rsa_generate(&self, bits: usize, exponent: &[u8], rng: &mut dyn CardRng) -> Option<RsaPrivate> {
         let e = BigUint::from_bytes_be(exponent);
+        // With these the rsa crate would look for primes for ever.
+        if exponent.last()? & 1 == 0 || e.bits() < 2 {
+            return None;
+        }
         let mut rng = rng;
         let key = RsaPrivateKey::new_with_exp(&mut rng, bits, &e).ok()?;
         let [p, q] = key.primes() else { return None };

@@ -16,8 +16,8 @@ use std::time::Instant;
 
 use jpkise_card::TransportError;
 use jpkise_jcvm::{
-    Card, CardError, FaultKind, LinkError, LinkRule, LoadSnapshotError, NoServices, PackageSummary,
-    RustCrypto,
+    default_crypto, Card, CardError, FaultKind, LinkError, LinkRule, LoadSnapshotError, NoServices,
+    PackageSummary,
 };
 use jpkise_wire::{Aid, StatusWord};
 
@@ -60,7 +60,7 @@ pub struct Jcvm {
 impl Jcvm {
     /// A new card with these CAPs (concatenated components or JAR) in its ROM, in an order in which imports come first.
     pub fn new(options: &Options, rom: &[&[u8]]) -> Result<Self, CardError> {
-        let mut card = Card::with(options.profile.clone(), Arc::new(RustCrypto), options.random())?;
+        let mut card = Card::with(options.profile.clone(), default_crypto(), options.random())?;
         for cap in rom {
             card.load(cap)?;
         }
@@ -70,7 +70,7 @@ impl Jcvm {
     /// The card that [`Memory::save`] has left in a file. Of the profile's sizes only those of volatile memory count.
     pub fn restore(options: &Options, path: &Path) -> Result<Self, LoadSnapshotError> {
         let profile = options.profile.clone();
-        let card = Card::load_snapshot(path, profile, Arc::new(RustCrypto), options.random())?;
+        let card = Card::load_snapshot(path, profile, default_crypto(), options.random())?;
         Ok(Self::with_card(card))
     }
 
