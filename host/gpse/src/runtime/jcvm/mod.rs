@@ -22,6 +22,7 @@ use jpkise_jcvm::{
 use jpkise_wire::{Aid, StatusWord};
 
 pub use self::memory::Memory;
+pub(crate) use self::memory::REGION;
 use self::services::Bridge;
 use super::{
     Channel, FreeMemory, GpServices, InstallRequest, Interface, Package, Process, Registered, Runtime,
