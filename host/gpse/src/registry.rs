@@ -134,6 +134,12 @@ impl KeyVersion {
         Self { kvn, keys, counter: SequenceCounter::default(), failures: 0 }
     }
 
+    /// A new version with these three keys.
+    pub fn of(kvn: u8, set: StaticKeys) -> Self {
+        let keys = [(KEY_ENC, set.enc), (KEY_MAC, set.mac), (KEY_DEK, set.dek)];
+        Self::new(kvn, keys.into())
+    }
+
     /// The SCP03 key set, if all three keys are there with one length.
     pub fn scp03_set(&self) -> Option<StaticKeys> {
         let key = |identifier| self.keys.get(&identifier).map(AesKey::duplicate);

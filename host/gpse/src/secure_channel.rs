@@ -64,6 +64,8 @@ pub struct Opening<'a> {
     pub card_challenge: Challenge,
     /// Sequence counter, shown when the challenge is pseudo-random.
     pub counter: SequenceCounter,
+    /// The least level that EXTERNAL AUTHENTICATE may ask for.
+    pub least_level: SecurityLevel,
 }
 
 /// Why EXTERNAL AUTHENTICATE failed. [`Self::is_attempt`] separates faults of form from tried keys.
@@ -111,9 +113,15 @@ struct Session {
     dek: AesKey,
     mode: SMode,
     i: IParameter,
+    least_level: SecurityLevel,
 }
 
 impl Session {
+    fn offers(&self, level: SecurityLevel) -> bool {
+        let least = self.least_level.value();
+        self.i.offers(level) && level.value() & least == least
+    }
+
     /// C-MAC over header and data, the class as if on the basic channel; the full MAC.
     fn command_mac(&self, chain: &MacChain, command: &CommandApdu, data: &[u8]) -> [u8; BLOCK] {
         let mut header = [0u8; 7];
@@ -185,6 +193,7 @@ impl SecureChannel {
                 dek: keys.dek.duplicate(),
                 mode: host.mode(),
                 i: *i,
+                least_level: opening.least_level,
             }),
             expected,
         );
@@ -210,7 +219,7 @@ impl SecureChannel {
         if command.data().len() != 2 * size {
             return Err(AuthenticationError::Length);
         }
-        let level = SecurityLevel::try_from(command.p1).ok().filter(|level| session.i.offers(*level));
+        let level = SecurityLevel::try_from(command.p1).ok().filter(|level| session.offers(*level));
         let (Some(level), 0) = (level, command.p2) else {
             return Err(AuthenticationError::Level);
         };
@@ -445,6 +454,7 @@ mod tests {
             diversification: [0; 10],
             card_challenge,
             counter: SequenceCounter::default(),
+            least_level: SecurityLevel::NONE,
         };
         let mut channel = SecureChannel::default();
         channel.initialize(&opening, &host);

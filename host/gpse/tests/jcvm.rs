@@ -58,7 +58,7 @@ fn a_command_without_end_makes_the_card_mute_until_the_next_reset() {
 fn what_no_verified_bytecode_does_ends_in_6f00() {
     let options = with(|profile| profile.call_depth = 1);
     let Some(bench) = Bench::jcvm_after(&options) else { return };
-    let mut card = bench.card();
+    let (mut card, _) = bench.jcvm_card();
     assert_eq!(install(&mut card, PROBE, ONE, ""), "6F00");
     assert_eq!(select(&mut card, ONE), "6A82");
     assert!(status(&mut card, "00A4040000").starts_with("90"), "the manager is well");

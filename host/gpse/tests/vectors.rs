@@ -8,7 +8,7 @@ use jpkise_card::{CommandApdu, ResponseApdu};
 use jpkise_gpse::profile::key_version;
 use jpkise_gpse::secure_channel::{Opening, SecureChannel};
 use jpkise_gpse::{GpSe, NoApplets, Profile};
-use jpkise_wire::scp03::{AesKey, Challenge, IParameter, SequenceCounter, StaticKeys};
+use jpkise_wire::scp03::{AesKey, Challenge, IParameter, SecurityLevel, SequenceCounter, StaticKeys};
 use serde_json::Value;
 
 const SHARED: &str = "../../../shared/vectors/scp03";
@@ -81,6 +81,7 @@ fn run(vector: &Value) {
         diversification: parsed.diversification,
         card_challenge: parsed.challenge,
         counter: parsed.counter,
+        least_level: SecurityLevel::NONE,
     };
     let mut channel = SecureChannel::default();
     let answer = channel.initialize(&opening, &Challenge::new(command.data()).unwrap());

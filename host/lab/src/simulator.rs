@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jpkise_card::{Card, TransportError};
 use jpkise_gp::keys::SoftwareKeys;
-use jpkise_gpse::profile::TEST_KEY;
+use jpkise_gpse::profile::{ProfileFileError, TEST_KEY};
 use jpkise_gpse::runtime::jcardsim::LaunchError;
-use jpkise_gpse::runtime::jcvm::{self, Memory};
+use jpkise_gpse::runtime::jcvm::Memory;
 use jpkise_gpse::{GpSe, JCardSim, Jcvm, Profile};
 use jpkise_jcvm::store::SnapshotError;
 use jpkise_jcvm::{CardError, LoadSnapshotError};
@@ -38,6 +38,9 @@ pub enum StartError {
     /// The card does not come up.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// The profile file is wrong.
+    #[error("profile {0}")]
+    Profile(#[from] ProfileFileError),
     /// jCardSim keeps its objects in a JVM's heap, which nobody can write to a file.
     #[error("a card on jCardSim cannot be kept in a file")]
     NoState,
@@ -51,44 +54,112 @@ pub enum StartError {
     },
 }
 
+/// Which profile the card is made after.
+#[derive(Debug, Clone, Default)]
+pub enum ProfileSource {
+    /// [`Profile::default`].
+    #[default]
+    Default,
+    /// A TOML file (`docs/profiles.md`).
+    File(PathBuf),
+    /// This one.
+    Value(Box<Profile>),
+}
+
+impl ProfileSource {
+    /// The profile itself.
+    pub fn profile(&self) -> Result<Profile, ProfileFileError> {
+        match self {
+            Self::Default => Ok(Profile::default()),
+            Self::File(path) => Profile::read(path),
+            Self::Value(profile) => Ok((**profile).clone()),
+        }
+    }
+}
+
+impl From<Profile> for ProfileSource {
+    fn from(profile: Profile) -> Self {
+        Self::Value(Box::new(profile))
+    }
+}
+
+impl From<Option<PathBuf>> for ProfileSource {
+    fn from(path: Option<PathBuf>) -> Self {
+        path.map_or(Self::Default, Self::File)
+    }
+}
+
+/// What `--runtime`, `--profile` and `--state` say.
+#[derive(Debug, Clone, Default)]
+pub struct SimulatorOptions {
+    /// What runs the applets.
+    pub runtime: RuntimeKind,
+    /// What the card is like.
+    pub profile: ProfileSource,
+    /// File that keeps the card: the one in it goes on, a new one begins it.
+    pub state: Option<PathBuf>,
+}
+
+impl SimulatorOptions {
+    /// Starts the card. With a state file, [`KeptCard::save`] is the caller's to call.
+    ///
+    /// A card from a file keeps what its memory holds (keys, registry, life cycle, applets); what a card does not
+    /// remember (identity data of the profile, limits, buffers) is as the profile says now.
+    pub fn start(&self) -> Result<(Card<GpSe>, Option<KeptCard>), StartError> {
+        let profile = self.profile.profile()?;
+        match (&self.state, self.runtime) {
+            (None, RuntimeKind::Jcvm) => {
+                let runtime = with_applets(&profile)?;
+                Ok((Card::new(GpSe::on_jcvm(profile, runtime)?), None))
+            }
+            (None, RuntimeKind::JCardSim) => {
+                let runtime = JCardSim::find_and_launch()?;
+                Ok((Card::new(GpSe::in_memory(profile, Box::new(runtime))?), None))
+            }
+            (Some(path), RuntimeKind::Jcvm) => {
+                let (card, kept) = start_from_file(profile, path)?;
+                Ok((card, Some(kept)))
+            }
+            (Some(_), RuntimeKind::JCardSim) => Err(StartError::NoState),
+        }
+    }
+}
+
 /// A new card of the default profile, with the applets in its ROM. It ends with the value.
 pub fn start(kind: RuntimeKind) -> Result<Card<GpSe>, StartError> {
-    let card = match kind {
-        RuntimeKind::Jcvm => GpSe::on_jcvm(Profile::default(), with_applets()?)?,
-        RuntimeKind::JCardSim => {
-            let runtime = JCardSim::find_and_launch()?;
-            GpSe::in_memory(Profile::default(), Box::new(runtime))?
-        }
-    };
-    Ok(Card::new(card))
+    let options = SimulatorOptions { runtime: kind, ..SimulatorOptions::default() };
+    options.start().map(|(card, _)| card)
 }
 
-fn with_applets() -> Result<Jcvm, CardError> {
-    Jcvm::new(&jcvm::Options::default(), &[dist::JPKI_CAP, dist::ARA_CAP])
-}
-
-/// The card that a file keeps, or a new one to be kept there.
+/// The card of the default profile that a file keeps, or a new one to be kept there.
 pub fn start_kept(kind: RuntimeKind, path: &Path) -> Result<(Card<GpSe>, KeptCard), StartError> {
     if kind != RuntimeKind::Jcvm {
         return Err(StartError::NoState);
     }
+    start_from_file(Profile::default(), path)
+}
+
+fn with_applets(profile: &Profile) -> Result<Jcvm, CardError> {
+    Jcvm::new(&profile.jcvm_options(), &[dist::JPKI_CAP, dist::ARA_CAP])
+}
+
+fn start_from_file(profile: Profile, path: &Path) -> Result<(Card<GpSe>, KeptCard), StartError> {
     // A device or a pipe would be read until memory ends.
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
         return Err(StartError::State { path: path.to_owned(), source: SnapshotError::Io(error).into() });
     }
-    let options = jcvm::Options::default();
-    let runtime = match Jcvm::restore(&options, path) {
+    let runtime = match Jcvm::restore(&profile.jcvm_options(), path) {
         Err(LoadSnapshotError::Snapshot(SnapshotError::Io(error)))
             if error.kind() == io::ErrorKind::NotFound =>
         {
-            with_applets()?
+            with_applets(&profile)?
         }
         Err(source) => return Err(StartError::State { path: path.to_owned(), source }),
         Ok(runtime) => runtime,
     };
     let mut kept = KeptCard { path: path.to_owned(), memory: runtime.memory(), saved: None };
-    let card = GpSe::on_jcvm(Profile::default(), runtime)?;
+    let card = GpSe::on_jcvm(profile, runtime)?;
     // A folder that cannot be written to shows now, not when an hour of work is to be saved.
     kept.save().map_err(|source| StartError::State { path: path.to_owned(), source: source.into() })?;
     Ok((Card::new(card), kept))

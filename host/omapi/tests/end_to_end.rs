@@ -9,7 +9,7 @@ use jpkise_card::Card;
 use jpkise_gp::ara::answer::{get_specific, read_all, read_refresh_tag, specific_from_bytes};
 use jpkise_gp::ara::{
     diff, Access, AidRef, ApduAccess, DeviceApp, Filter, Filters, NfcAccess, Reading, Reference, Rule,
-    RuleSet, StoreCommand, ARA_M_AID, ARA_PACKAGE_AID,
+    RuleSet, StoreCommand, ARA_M_AID,
 };
 use jpkise_gp::commands::install::{personalize, ForInstall};
 use jpkise_gp::commands::select::select;
@@ -37,6 +37,7 @@ fn card() -> Option<Card<GpSe>> {
     let mut options = Options::new(jar);
     options.class_path.push(classes);
     let runtime = JCardSim::launch(&options).unwrap();
+    // With the ARA-M from the start.
     Some(Card::new(GpSe::in_memory(Profile::default(), Box::new(runtime)).unwrap()))
 }
 
@@ -101,7 +102,6 @@ const OTHER: DeviceApp = DeviceApp::Sha1([0x22; 20]);
 #[test]
 fn a_listed_app_gets_through_and_another_one_is_refused_with_the_reason() {
     let Some(mut card) = card() else { return };
-    install(&mut card, ARA_PACKAGE_AID, ARA_M_AID, ARA_M_AID);
     let jpki_aid: Aid = JPKI.parse().unwrap();
     install(&mut card, JPKI_PACKAGE.parse().unwrap(), JPKI_MODULE.parse().unwrap(), jpki_aid);
     let filters: Vec<Filter> = vec!["80CADF30/FCFFFFFF".parse().unwrap()];
@@ -152,7 +152,6 @@ fn some_rule(n: u32) -> Rule {
 #[test]
 fn the_applet_does_what_the_model_does_and_works_out_the_same_access_as_the_engine() {
     let Some(mut card) = card() else { return };
-    install(&mut card, ARA_PACKAGE_AID, ARA_M_AID, ARA_M_AID);
     let mut model = RuleSet::default();
     for n in 0..120 {
         let rule = some_rule(n);
@@ -225,7 +224,6 @@ fn sorted(access: &ApduAccess) -> ApduAccess {
 #[test]
 fn the_security_domain_hands_rules_over_when_its_session_reaches_the_applet() {
     let Some(mut card) = card() else { return };
-    install(&mut card, ARA_PACKAGE_AID, ARA_M_AID, ARA_M_AID);
     let stored = rule(jpki(), MINE, ApduAccess::Always);
     let keys = keys();
     let mut issuer = session(&mut card, &keys, None, SecurityLevel::L01);

@@ -1,14 +1,13 @@
 //! Key sources: who holds the keys, how they differ from card to card, and how they are named on the command line.
 
-mod diversify;
 mod finder;
 mod software;
 mod source;
 mod spec;
 mod tries;
 
-pub use diversify::{diversify, Diversification, Slot, SLOTS};
 pub use finder::Handshake;
+pub use jpkise_wire::scp03::{diversify, Diversification, Slot, SLOTS};
 pub use software::SoftwareKeys;
 pub use source::{KeySet, KeySource, KeySourceError};
 pub use spec::{KeySpec, KeySpecError, Origin};

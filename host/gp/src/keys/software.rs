@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use jpkise_wire::scp03::{
-    card_challenge, dek_encrypt, AesKey, Challenge, KeyCheckValue, KeyError, KeyLength, SMode,
-    SequenceCounter, SessionKeys, StaticKeys,
+    card_challenge, dek_encrypt, diversify_set, AesKey, Challenge, Diversification, KeyCheckValue, KeyError,
+    KeyLength, SMode, SequenceCounter, SessionKeys, StaticKeys,
 };
 use jpkise_wire::Aid;
 
-use super::diversify::{diversify_set, Diversification};
 use super::source::{KeySet, KeySource, KeySourceError};
 
 /// Three keys in memory: a card's own, or masters from which each card's are derived.

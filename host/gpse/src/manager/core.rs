@@ -123,9 +123,9 @@ impl Core {
         let random = Random::new(profile.randomness);
         let registry = if records.is_empty() { new_registry(&profile, packages) } else { decode(&records)? };
         let mut core = Self {
+            interface: profile.interface,
             profile,
             registry: registry.clone(),
-            interface: Interface::default(),
             channels: Default::default(),
             random,
             store,
@@ -188,7 +188,8 @@ impl Core {
 
     /// The first channel that is not open.
     pub fn free_channel(&self) -> Option<Channel> {
-        (0..=u8::MAX).map_while(Channel::new).find(|channel| !self.channel(*channel).is_open)
+        let mut offered = (0..self.profile.channels).map_while(Channel::new);
+        offered.find(|channel| !self.channel(*channel).is_open)
     }
 
     /// What the runtime should hold.
@@ -227,8 +228,11 @@ impl Core {
 fn new_registry(profile: &Profile, packages: &[Package]) -> Registry {
     let mut domain = Domain::new(profile.i);
     domain.key_versions.clone_from(&profile.keys);
-    domain.data.insert(0x42, profile.issuer_identification.clone());
-    domain.data.insert(0x45, profile.card_image.clone());
+    for (tag, value) in [(0x42, &profile.issuer_identification), (0x45, &profile.card_image)] {
+        if !value.is_empty() {
+            domain.data.insert(tag, value.clone());
+        }
+    }
     let issuer = Application {
         aid: profile.issuer,
         origin: None,

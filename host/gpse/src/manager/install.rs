@@ -285,7 +285,7 @@ fn change_domain(registry: &mut Registry, actor: &Aid, aid: &Aid, to: &Aid) -> R
 
 /// Gives an application its privileges. Card Reset and Final Application have one holder besides the issuer security
 /// domain, to which they fall back (section 6.6.2).
-fn grant(registry: &mut Registry, aid: &Aid, privileges: Privileges) -> Result<(), StatusWord> {
+pub(super) fn grant(registry: &mut Registry, aid: &Aid, privileges: Privileges) -> Result<(), StatusWord> {
     for exclusive in [Privilege::CARD_RESET, Privilege::FINAL_APPLICATION] {
         let taken = |a: &&Application| a.aid != *aid && a.privileges.has(exclusive);
         if privileges.has(exclusive) && registry.applications.iter().skip(1).find(taken).is_some() {

@@ -5,6 +5,7 @@
 
 mod content;
 mod core;
+mod factory;
 mod get_data;
 mod get_status;
 mod install;
@@ -49,8 +50,6 @@ pub(crate) mod ins {
 
 /// SELECT by DF name (ISO/IEC 7816-4 section 11.2.2).
 const P1_SELECT_BY_NAME: u8 = 0x04;
-/// Most bytes that P1.b8 chaining may gather.
-const MAX_CHAINED: usize = 8192;
 
 /// Why a command gets no ordinary answer.
 #[derive(Debug)]
@@ -112,10 +111,15 @@ impl GpSe {
         store: Box<dyn Store>,
         runtime: Box<dyn Runtime>,
     ) -> Result<Self, TransportError> {
+        let is_new = store.records().map_err(unusable)?.is_empty();
         let core = Core::open(profile, store, &runtime.packages()).map_err(unusable)?;
         let name = format!("simulated GP-SE ({})", runtime.name());
         let mut card = Self { core, runtime, atr: Vec::new(), name };
         card.power_on()?;
+        if is_new {
+            card.preinstall()?;
+            card.power_on()?;
+        }
         Ok(card)
     }
 
@@ -154,8 +158,14 @@ impl GpSe {
             Err(RuntimeError::Refused(sw)) => tracing::error!(%sw, "runtime refused the reset"),
             Ok(()) => {}
         }
-        let historical = self.core.registry.historical_bytes.as_ref();
-        self.atr = profile::atr(historical.unwrap_or(&self.core.profile.historical_bytes));
+        let profile = &self.core.profile;
+        self.atr = match self.core.interface {
+            Interface::Contactless => profile::contactless_atr(&profile.contactless.historical_bytes),
+            Interface::Contact => {
+                let changed = self.core.registry.historical_bytes.as_ref();
+                profile::atr(changed.unwrap_or(&profile.historical_bytes))
+            }
+        };
         match self.select_by_default(Channel::BASIC) {
             Err(Fault::Failed(error)) => Err(error),
             _ => Ok(()),
@@ -172,6 +182,12 @@ impl GpSe {
 
     fn dispatch(&mut self, bytes: &[u8]) -> Answer {
         let command = CommandApdu::parse(bytes).map_err(|_| StatusWord::WRONG_LENGTH)?;
+        if let Some(answer) = self.core.reader_command(&command) {
+            return answer;
+        }
+        if command.is_extended() && !self.core.profile.extended_length {
+            return Err(StatusWord::WRONG_LENGTH.into());
+        }
         // FF is no class (ISO/IEC 7816-4 section 5.4.1); 20 to 3F are reserved.
         if command.cla == 0xFF || command.cla & 0xE0 == 0x20 {
             return Err(StatusWord::CLA_NOT_SUPPORTED.into());
@@ -305,6 +321,20 @@ fn unusable(error: StoreError) -> TransportError {
 }
 
 impl Core {
+    /// What a contactless reader answers itself (PC/SC part 3 section 3.2.2.1.3): FF CA 00 00 the UID, FF CA 01 00 the
+    /// historical bytes of the ATS.
+    fn reader_command(&self, command: &CommandApdu) -> Option<Answer> {
+        if self.interface != Interface::Contactless || (command.cla, command.ins) != (0xFF, ins::GET_DATA) {
+            return None;
+        }
+        let contactless = &self.profile.contactless;
+        Some(match (command.p1, command.p2) {
+            (0, 0) => success(contactless.uid.clone()),
+            (1, 0) => success(contactless.historical_bytes.clone()),
+            _ => Err(StatusWord::FUNCTION_NOT_SUPPORTED.into()),
+        })
+    }
+
     /// In TERMINATED the card answers GET DATA and nothing else (section 5.1.1.5).
     fn terminated_command(&mut self, channel: Channel, command: &CommandApdu, free: FreeMemory) -> Answer {
         if command.ins == ins::GET_DATA && command.cla & 0x7C == 0 {
@@ -317,6 +347,7 @@ impl Core {
     ///
     /// Security covers the whole command, so segments are gathered before anything is checked.
     fn reassemble(&mut self, channel: Channel, command: CommandApdu) -> Result<Option<CommandApdu>, Fault> {
+        let limit = self.profile.chaining_buffer;
         let state = self.channel_mut(channel);
         let begun = state.chain.take();
         if !matches!(command.ins, ins::DELETE | ins::INSTALL | ins::PUT_KEY) || command.cla & 0x80 == 0 {
@@ -340,7 +371,7 @@ impl Core {
         }
         let mut data = gathered;
         data.extend_from_slice(command.data());
-        if data.len() > MAX_CHAINED {
+        if data.len() > limit {
             state.secure.abort();
             return Err(StatusWord::NOT_ENOUGH_MEMORY.into());
         }
@@ -372,7 +403,7 @@ impl Transport for GpSe {
 
     fn capabilities(&self) -> jpkise_card::Capabilities {
         jpkise_card::Capabilities {
-            extended_length: true,
+            extended_length: self.core.profile.extended_length,
             t0: false,
             contactless: self.core.interface == Interface::Contactless,
         }

@@ -13,6 +13,7 @@ use jpkise_wire::{Aid, StatusWord};
 
 use super::core::SessionKeySet;
 use super::{success, Answer, Core, Fault};
+use crate::profile::AfterTries;
 use crate::registry::KeyVersion;
 use crate::runtime::Channel;
 use crate::secure_channel::{shows_secure_messaging, Opening};
@@ -43,6 +44,11 @@ impl Core {
         if self.is_blocked(version.failures) {
             return Err(StatusWord::METHOD_BLOCKED.into());
         }
+        if let AfterTries::Delay(pause) = self.profile.after_tries {
+            if self.tries_are_used_up(version.failures) {
+                std::thread::sleep(pause);
+            }
+        }
         let mut counter = version.counter;
         let replayed = self.replayed_challenge();
         let challenge = if i.is_pseudo_random() {
@@ -65,6 +71,7 @@ impl Core {
             diversification: self.profile.diversification,
             card_challenge: replayed.unwrap_or(challenge),
             counter,
+            least_level: self.profile.minimum_level,
         };
         let state = self.channel_mut(channel);
         state.key_set = Some(key_set);
@@ -83,6 +90,10 @@ impl Core {
     }
 
     fn is_blocked(&self, failures: u8) -> bool {
+        self.profile.after_tries == AfterTries::Block && self.tries_are_used_up(failures)
+    }
+
+    fn tries_are_used_up(&self, failures: u8) -> bool {
         self.profile.authentication_tries.is_some_and(|limit| failures >= limit)
     }
 

@@ -111,16 +111,21 @@ impl Bench {
                 let runtime = JCardSim::launch(options).unwrap();
                 GpSe::in_memory(Profile::default(), Box::new(runtime)).unwrap()
             }
-            Self::Jcvm(_) => self.jcvm_card().0,
+            Self::Jcvm(_) => self.jcvm_card_of(Profile::default()).0,
         }
     }
 
-    /// A new card on jcvm with its memory.
+    /// A new card on jcvm with its memory, in which there is no applet yet.
     pub fn jcvm_card(&self) -> (GpSe, jcvm::Memory) {
+        self.jcvm_card_of(Profile { ara: false, ..Profile::default() })
+    }
+
+    /// A new card of the profile on jcvm with its memory.
+    pub fn jcvm_card_of(&self, profile: Profile) -> (GpSe, jcvm::Memory) {
         let Self::Jcvm(card) = self else { panic!("another runtime") };
         let runtime = Jcvm::with_card((**card).clone());
         let memory = runtime.memory();
-        (GpSe::on_jcvm(Profile::default(), runtime).unwrap(), memory)
+        (GpSe::on_jcvm(profile, runtime).unwrap(), memory)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Only functions and values: no session state. Section numbers in this module are those of Amendment D 1.1.2.
 
 mod derive;
+mod diversify;
 mod key;
 mod level;
 mod message;
@@ -10,6 +11,7 @@ mod message;
 pub use derive::{
     card_challenge, cryptogram, derive, Challenge, Cryptogram, Derivation, SequenceCounter, SessionKeys,
 };
+pub use diversify::{diversify, diversify_set, Diversification, Slot, SLOTS};
 pub use key::{dek_decrypt, dek_encrypt, AesCipher, AesKey, KeyCheckValue, KeyError, KeyLength, StaticKeys};
 pub use level::{IParameter, LevelError, SMode, SecurityLevel};
 pub use message::{command_icv, mac, pad, padded_length, response_icv, unpad, MacChain, MacKey};

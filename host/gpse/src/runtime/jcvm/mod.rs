@@ -11,7 +11,6 @@ mod memory;
 mod services;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use jpkise_card::TransportError;
@@ -22,6 +21,7 @@ use jpkise_jcvm::{
 use jpkise_wire::{Aid, StatusWord};
 
 pub use self::memory::Memory;
+pub(crate) use self::memory::REGION;
 use self::services::Bridge;
 use super::{
     Channel, FreeMemory, GpServices, InstallRequest, Interface, Package, Process, Registered, Runtime,

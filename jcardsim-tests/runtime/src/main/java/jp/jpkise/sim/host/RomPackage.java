@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.URL;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,17 +27,18 @@ record RomPackage(byte[] aid, int major, int minor, Map<String, String> modules)
         return module.substring(0, module.lastIndexOf('.'));
     }
 
-    /** @return the packages that the class path's lists name */
+    /** @return the packages that the class path's lists name, each once: a package may be there as jar and as folder */
     static List<RomPackage> all() throws IOException {
-        List<RomPackage> packages = new ArrayList<>();
+        Map<String, RomPackage> packages = new LinkedHashMap<>();
         for (URL list : (Iterable<URL>) RomPackage.class.getClassLoader().resources(RESOURCE)::iterator) {
             try (BufferedReader lines =
                     new BufferedReader(new InputStreamReader(list.openStream(), StandardCharsets.UTF_8))) {
                 lines.lines().filter(line -> !line.isBlank() && !line.startsWith("#"))
-                        .map(RomPackage::parse).forEach(packages::add);
+                        .map(RomPackage::parse)
+                        .forEach(found -> packages.putIfAbsent(HexFormat.of().formatHex(found.aid), found));
             }
         }
-        return packages;
+        return List.copyOf(packages.values());
     }
 
     private static RomPackage parse(String line) {

@@ -5,8 +5,9 @@
 
 use des::cipher::{BlockEncrypt, KeyInit};
 use des::TdesEde2;
-use jpkise_wire::scp03::{AesKey, KeyError, MacKey, StaticKeys, BLOCK, KDD_LENGTH};
 use zeroize::Zeroizing;
+
+use super::{AesKey, KeyError, MacKey, StaticKeys, BLOCK, KDD_LENGTH};
 
 /// A scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -79,7 +80,7 @@ pub fn diversify(
 }
 
 /// A whole set from a set of masters.
-pub(super) fn diversify_set(
+pub fn diversify_set(
     scheme: Diversification,
     masters: &StaticKeys,
     kdd: &[u8; KDD_LENGTH],
