@@ -6,7 +6,7 @@ use jpkise_card::pcsc::{find_reader, list_readers, ConnectOptions, PcscTransport
 use jpkise_card::trace::{create_file, Recorder, StartRecord, TraceHandle, Watcher};
 use jpkise_card::{Card, Transport};
 use jpkise_gpse::GpSe;
-use jpkise_lab::simulator::{self, KeptCard};
+use jpkise_lab::simulator::{KeptCard, SimulatorOptions};
 use jpkise_lab::{chain, secrets};
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
@@ -70,13 +70,12 @@ fn open(app: &App, arguments: &CardArgs) -> Result<Target, CliError> {
 
 /// The simulated card: a new one, or the one that its file keeps.
 pub fn simulated(arguments: &SimulatedArgs) -> Result<(Card<GpSe>, Option<KeptCard>), CliError> {
-    Ok(match &arguments.state {
-        None => (simulator::start(arguments.runtime.into())?, None),
-        Some(path) => {
-            let (card, kept) = simulator::start_kept(arguments.runtime.into(), path)?;
-            (card, Some(kept))
-        }
-    })
+    let options = SimulatorOptions {
+        runtime: arguments.runtime.into(),
+        profile: arguments.profile.clone().into(),
+        state: arguments.state.clone(),
+    };
+    Ok(options.start()?)
 }
 
 /// Installs and personalises the JPKI applet with the lab's secrets, unless the card has it already: a card from a file

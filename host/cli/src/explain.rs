@@ -276,6 +276,9 @@ impl From<StartError> for CliError {
         match error {
             StartError::JCardSim(error) => error.into(),
             StartError::Transport(error) => error.into(),
+            StartError::Profile(error) => Self::new(Exit::Usage, Text::new("err-card-profile"))
+                .detail(error.to_string())
+                .next(Text::new("rec-card-profile")),
             StartError::NoState => {
                 Self::new(Exit::Usage, Text::new("err-no-state")).next(Text::new("rec-no-state"))
             }

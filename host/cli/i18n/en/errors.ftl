@@ -146,3 +146,5 @@ rec-tries = Make sure which keys the card holds before going on: a card locks af
 err-tries-file = failed authentications cannot be counted on this disk, so none is risked
 err-no-home = neither XDG_STATE_HOME nor HOME names a folder to remember failed authentications in
 ask-key = Key (hexadecimal):
+err-card-profile = the profile gives no card
+rec-card-profile = docs/profiles.md explains the keys; host/gpse/profiles holds two examples.

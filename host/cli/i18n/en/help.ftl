@@ -66,3 +66,4 @@ arg-key-file = File with lines "name = value": key, enc, mac, dek, kvn, diversif
 arg-key-prompt = Ask for the key on the terminal, without showing it
 arg-kdf = How the card's keys are made from these: none, kdf3, emv or visa2 (default: none)
 arg-max-failures = Failed authentications on a card after which none is attempted (default: 3)
+arg-profile = What the simulated card is like: a TOML file (docs/profiles.md; default: the GP-SE of the documents)

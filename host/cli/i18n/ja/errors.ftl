@@ -143,3 +143,5 @@ rec-tries = 続ける前にカードの鍵を確かめてください。あと�
 err-tries-file = 認証失敗をこのディスクに記録できないため、試行しません
 err-no-home = XDG_STATE_HOMEもHOMEも、認証失敗を記録するフォルダーを示していません
 ask-key = 鍵 (16進):
+err-card-profile = このプロファイルからはカードを作れません
+rec-card-profile = キーの意味はdocs/profiles.mdに、例はhost/gpse/profilesにあります。

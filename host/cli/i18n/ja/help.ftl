@@ -66,3 +66,4 @@ arg-key-file = 「名前 = 値」の行からなるファイル: key、enc、mac
 arg-key-prompt = 鍵を端末で尋ねる (表示しない)
 arg-kdf = カードの鍵の導出方式: none、kdf3、emv、visa2 (既定: none)
 arg-max-failures = 認証失敗がこの回数に達したカードには試行しない (既定: 3)
+arg-profile = 模擬カードの仕様を書いたTOMLファイル (docs/profiles.md; 既定: 文書どおりのGP-SE)

@@ -20,7 +20,8 @@ pub struct CardArgs {
 impl CardArgs {
     /// Whether the simulated card is meant: one of its own flags says so too.
     pub fn is_simulated(&self) -> bool {
-        self.sim || self.simulated.state.is_some() || self.simulated.personalized
+        let simulated = &self.simulated;
+        self.sim || simulated.profile.is_some() || simulated.state.is_some() || simulated.personalized
     }
 }
 
@@ -31,6 +32,9 @@ pub struct SimulatedArgs {
     /// What runs the applets.
     #[arg(long, global = true, value_enum, default_value_t = Runtime::Jcvm, hide_default_value = true)]
     pub runtime: Runtime,
+    /// What the card is like, a TOML file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
     /// File in which the card is kept.
     #[arg(long, global = true, value_name = "FILE")]
     pub state: Option<PathBuf>,
