@@ -110,7 +110,7 @@ fn a_registry_that_outgrows_its_region_changes_nothing() {
         }
         assert!(installed < 40);
     };
-    assert_eq!((refused.as_str(), instances(card.registry()).len()), ("6581", installed));
+    assert_eq!((refused.as_str(), instances(card.registry()).len()), ("6A84", installed));
     for number in 0..installed {
         assert_eq!(delete(&mut card, &format!("F04A504B49000001{number:02X}")), "009000");
     }
