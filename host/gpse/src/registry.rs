@@ -4,10 +4,14 @@
 //! Values only. A command works on a copy of the [`Registry`]; the card manager commits the copy as a whole or not at
 //! all, so no command can leave half of its work behind.
 
+mod key;
+
 use std::collections::BTreeMap;
 
-use jpkise_wire::scp03::{AesKey, IParameter, SequenceCounter, StaticKeys};
+use jpkise_wire::scp03::{IParameter, StaticKeys};
 use jpkise_wire::Aid;
+
+pub use self::key::{Key, KeyData, KeyVersion, Qualifiers, KEY_DEK, KEY_ENC, KEY_MAC};
 
 /// Life cycle bytes (section 11.1.1).
 pub mod life_cycle {
@@ -105,56 +109,6 @@ impl Privileges {
             self.0[privilege.0] &= !privilege.1;
         }
         self
-    }
-}
-
-/// The keys under one version number, with what belongs to the version.
-#[derive(Debug)]
-pub struct KeyVersion {
-    /// Key version number, 01 to 7F, or FF for a factory set.
-    pub kvn: u8,
-    /// Keys by identifier.
-    pub keys: BTreeMap<u8, AesKey>,
-    /// Sessions opened so far with a pseudo-random challenge.
-    pub counter: SequenceCounter,
-    /// EXTERNAL AUTHENTICATE failures in a row.
-    pub failures: u8,
-}
-
-/// Key identifiers of an SCP03 key set (Amendment D section 5, table 4-2).
-pub const KEY_ENC: u8 = 1;
-/// Key-MAC.
-pub const KEY_MAC: u8 = 2;
-/// Key-DEK.
-pub const KEY_DEK: u8 = 3;
-
-impl KeyVersion {
-    /// A new version with no session opened yet.
-    pub fn new(kvn: u8, keys: BTreeMap<u8, AesKey>) -> Self {
-        Self { kvn, keys, counter: SequenceCounter::default(), failures: 0 }
-    }
-
-    /// A new version with these three keys.
-    pub fn of(kvn: u8, set: StaticKeys) -> Self {
-        let keys = [(KEY_ENC, set.enc), (KEY_MAC, set.mac), (KEY_DEK, set.dek)];
-        Self::new(kvn, keys.into())
-    }
-
-    /// The SCP03 key set, if all three keys are there with one length.
-    pub fn scp03_set(&self) -> Option<StaticKeys> {
-        let key = |identifier| self.keys.get(&identifier).map(AesKey::duplicate);
-        StaticKeys::new(key(KEY_ENC)?, key(KEY_MAC)?, key(KEY_DEK)?).ok()
-    }
-}
-
-impl Clone for KeyVersion {
-    fn clone(&self) -> Self {
-        Self {
-            kvn: self.kvn,
-            keys: self.keys.iter().map(|(identifier, key)| (*identifier, key.duplicate())).collect(),
-            counter: self.counter,
-            failures: self.failures,
-        }
     }
 }
 

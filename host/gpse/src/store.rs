@@ -32,6 +32,9 @@ pub enum StoreError {
     /// Writing failed; nothing has changed. The command answers 6581.
     #[error("memory could not be written: {0}")]
     Write(String),
+    /// There is no room for it; nothing has changed. The command answers 6A84.
+    #[error("no room in memory")]
+    Full,
     /// Power failed; whether the change was made shows after the next reset.
     #[error("power lost")]
     PowerLost,

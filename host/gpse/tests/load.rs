@@ -6,9 +6,10 @@ mod common;
 
 use common::bench::{ara_cap, jpki_cap, select, ARA, ARA_MODULE, JPKI, JPKI_MODULE, JPKI_PACKAGE};
 use common::load::{announce, blocks, importing, load, load_blocks, load_file, package_of};
+use common::power::{cut, secured};
 use common::{case4, lv, send, Host, ISD};
 use jpkise_cap::Cap;
-use jpkise_card::{Transport, TransportError};
+use jpkise_card::Transport;
 use jpkise_gpse::runtime::jcvm::{Memory, Options};
 use jpkise_gpse::{GpSe, Jcvm, Profile};
 use jpkise_wire::Aid;
@@ -197,38 +198,6 @@ fn an_aborted_loading_leaves_nothing_and_writes_nothing() {
     }
 }
 
-/// Cuts the power after every `step`th cell write of a command until it gets through; `check` sees each card after the
-/// cut and the next reset.
-fn cut(
-    base: &Memory,
-    step: usize,
-    prepare: impl Fn(&mut GpSe) -> Vec<u8>,
-    check: impl Fn(&mut GpSe, bool),
-) -> usize {
-    for n in (0u64..).step_by(step) {
-        let runtime = Jcvm::with_card(base.card());
-        let memory = runtime.memory();
-        let mut card = GpSe::on_jcvm(Profile::default(), runtime).unwrap();
-        let command = prepare(&mut card);
-        memory.cut_power_after(Some(n));
-        let answered = match card.transmit(&command) {
-            Ok(answer) => {
-                assert_eq!(hex::encode_upper(answer), "009000", "write {n}");
-                true
-            }
-            Err(TransportError::Removed) => false,
-            Err(error) => panic!("write {n}: {error}"),
-        };
-        memory.cut_power_after(None);
-        card.reset().unwrap();
-        check(&mut card, answered);
-        if answered {
-            return usize::try_from(n).unwrap();
-        }
-    }
-    unreachable!()
-}
-
 #[test]
 fn a_loading_cut_at_any_write_is_done_or_never_was() {
     let (mut base, memory) = empty_card(&Options::default());
@@ -245,7 +214,7 @@ fn a_loading_cut_at_any_write_is_done_or_never_was() {
         }
         host.wrap(&last).to_bytes().unwrap().to_vec()
     };
-    let cuts = cut(&memory, 7, last_block, |card, answered| {
+    let cuts = cut(&memory, 7, last_block, |card, _, answered| {
         let there = packages(card).len() == 1;
         assert!(there || !answered, "an answer was given");
         if there {
@@ -266,13 +235,9 @@ fn a_package_deleted_with_its_instances_and_cut_at_any_write_is_gone_or_whole() 
     assert_eq!(load_on(&mut base, &ara_cap()), "009000");
     assert_eq!(install_on(&mut base, ARA_MODULE, ARA), "009000");
     base.reset().unwrap();
-    let command = |card: &mut GpSe| {
-        let mut host = issuer(card);
-        let data = hex::decode(format!("4F{:02X}{package}", package.len() / 2)).unwrap();
-        let delete = jpkise_card::CommandApdu::new(0x80, 0xE4, 0, 0x80).with_data(data).expecting_all();
-        host.wrap(&delete).to_bytes().unwrap().to_vec()
-    };
-    let cuts = cut(&memory, 1, command, |card, answered| {
+    let delete_all = case4("80E40080", &format!("4F{:02X}{package}", package.len() / 2));
+    let command = |card: &mut GpSe| secured(card, &delete_all);
+    let cuts = cut(&memory, 1, command, |card, _, answered| {
         let there = packages(card).len() == 1;
         assert!(!there || !answered, "an answer was given");
         assert_eq!(select(card, ARA), if there { "9000" } else { "6A82" });

@@ -1,8 +1,10 @@
 //! The simulated GP-SE as the lab starts it: a profile, a runtime with the applets in its ROM, a new card or a file's.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fs4::fs_std::FileExt;
 use jpkise_card::{Card, TransportError};
 use jpkise_gp::keys::SoftwareKeys;
 use jpkise_gpse::profile::{ProfileFileError, TEST_KEY};
@@ -44,6 +46,12 @@ pub enum StartError {
     /// jCardSim keeps its objects in a JVM's heap, which nobody can write to a file.
     #[error("a card on jCardSim cannot be kept in a file")]
     NoState,
+    /// Another process has the card: two would each write over what the other has done.
+    #[error("{}: another process uses this card", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file does not give a card.
     #[error("{}: {source}", path.display())]
     State {
@@ -149,6 +157,7 @@ fn start_from_file(profile: Profile, path: &Path) -> Result<(Card<GpSe>, KeptCar
         let error = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
         return Err(StartError::State { path: path.to_owned(), source: SnapshotError::Io(error).into() });
     }
+    let lock = lock(path)?;
     let runtime = match Jcvm::restore(&profile.jcvm_options(), path) {
         Err(LoadSnapshotError::Snapshot(SnapshotError::Io(error)))
             if error.kind() == io::ErrorKind::NotFound =>
@@ -158,20 +167,43 @@ fn start_from_file(profile: Profile, path: &Path) -> Result<(Card<GpSe>, KeptCar
         Err(source) => return Err(StartError::State { path: path.to_owned(), source }),
         Ok(runtime) => runtime,
     };
-    let mut kept = KeptCard { path: path.to_owned(), memory: runtime.memory(), saved: None };
+    let mut kept = KeptCard { path: path.to_owned(), memory: runtime.memory(), saved: None, _lock: lock };
     let card = GpSe::on_jcvm(profile, runtime)?;
     // A folder that cannot be written to shows now, not when an hour of work is to be saved.
     kept.save().map_err(|source| StartError::State { path: path.to_owned(), source: source.into() })?;
     Ok((Card::new(card), kept))
 }
 
-/// The file of a card under way.
+/// Takes the card for this process, for as long as the file that is returned is open.
+///
+/// The lock is on a file of its own beside the card's, because saving puts a new file in the card's place; it stays
+/// there, empty. It is advisory: what does not ask for it is not kept out.
+fn lock(path: &Path) -> Result<File, StartError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let failed = |error: io::Error| StartError::State {
+        path: path.to_owned(),
+        source: SnapshotError::Io(error).into(),
+    };
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    let file = options.open(path.with_file_name(name)).map_err(failed)?;
+    match file.try_lock_exclusive() {
+        Ok(true) => Ok(file),
+        Ok(false) => Err(StartError::InUse { path: path.to_owned() }),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The file of a card under way, which is this process's until the value is dropped.
 #[derive(Debug)]
 pub struct KeptCard {
     path: PathBuf,
     memory: Memory,
     /// Cell writes when it was last saved.
     saved: Option<u64>,
+    /// Holds the lock.
+    _lock: File,
 }
 
 impl KeptCard {
@@ -194,4 +226,27 @@ impl KeptCard {
 /// The keys that open it: the public test key, which no real card may keep.
 pub fn test_keys() -> Result<SoftwareKeys, KeyError> {
     SoftwareKeys::same(&TEST_KEY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_card_is_one_process_s_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("card");
+        let (card, mut kept) = start_kept(RuntimeKind::Jcvm, &path).unwrap();
+        for _ in 0..2 {
+            let error = start_kept(RuntimeKind::Jcvm, &path).map(|_| ()).unwrap_err();
+            assert!(matches!(&error, StartError::InUse { path: named } if *named == path), "{error}");
+        }
+        kept.save().unwrap();
+        drop(card);
+        assert!(matches!(start_kept(RuntimeKind::Jcvm, &path), Err(StartError::InUse { .. })));
+        // Another card is nobody's concern, and this one is free once it is dropped.
+        start_kept(RuntimeKind::Jcvm, &folder.path().join("other")).unwrap();
+        drop(kept);
+        start_kept(RuntimeKind::Jcvm, &path).unwrap();
+    }
 }

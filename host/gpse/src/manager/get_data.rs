@@ -5,12 +5,13 @@
 //! ```
 
 use jpkise_card::CommandApdu;
-use jpkise_wire::scp03::{IParameter, KeyLength};
-use jpkise_wire::tlv::{constructed, object, Tag, Tlv};
+use jpkise_wire::scp03::IParameter;
+use jpkise_wire::tlv::{constructed, object, Tlv};
 use jpkise_wire::{Aid, StatusWord};
 
+use super::keys::key_type;
 use super::{success, Answer, Core};
-use crate::registry::{Domain, Kind};
+use crate::registry::{Domain, Key, KeyData, Kind, Qualifiers};
 use crate::runtime::{Channel, FreeMemory};
 
 /// Tags of GET DATA (section 11.3.2).
@@ -35,8 +36,6 @@ const GP: [u8; 6] = [0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B];
 const RECOGNITION: &[u8] = &[1];
 const MANAGEMENT: &[u8] = &[2, 2, 3, 1];
 const IDENTIFICATION: &[u8] = &[3];
-/// Key type AES (table 11-16).
-pub(crate) const KEY_TYPE_AES: u8 = 0x88;
 
 impl Core {
     pub(super) fn get_data(
@@ -155,20 +154,43 @@ fn card_capability(i: IParameter) -> Vec<u8> {
     )
 }
 
-/// E0: one C0 { identifier, version, type, length } per key (section 11.3.3.1).
+/// E0: one C0 { identifier, version, components } per key (section 11.3.3.1); the extended form where a key has
+/// qualifiers or a component of more than 255 bytes.
 fn key_information(domain: &Domain) -> Vec<u8> {
-    let keys = domain.key_versions.iter().flat_map(|version| {
-        version.keys.iter().map(|(identifier, key)| {
-            let length = match key.length() {
-                KeyLength::Aes128 => 0x10,
-                KeyLength::Aes192 => 0x18,
-                KeyLength::Aes256 => 0x20,
-            };
-            object(0xC0, &[*identifier, version.kvn, KEY_TYPE_AES, length])
-        })
-    });
-    let entries: Vec<u8> = keys.flatten().collect();
-    let mut out = Vec::new();
-    jpkise_wire::tlv::write(&mut out, Tag(u32::from(tag::KEY_INFORMATION)), &entries);
-    out
+    let mut entries = Vec::new();
+    for version in &domain.key_versions {
+        for (identifier, key) in &version.keys {
+            let mut entry = vec![*identifier, version.kvn];
+            key_components(key, &mut entry);
+            entries.extend(object(0xC0, &entry));
+        }
+    }
+    object(u32::from(tag::KEY_INFORMATION), &entries)
+}
+
+fn key_components(key: &Key, out: &mut Vec<u8>) {
+    let components = match &key.data {
+        KeyData::Aes(key) => vec![(key_type::AES, key.expose().len())],
+        KeyData::RsaPublic { modulus, exponent } => {
+            vec![(key_type::RSA_MODULUS, modulus.len()), (key_type::RSA_EXPONENT, exponent.len())]
+        }
+        KeyData::EcPublic { point, .. } => vec![(key_type::EC_POINT, point.len()), (key_type::EC_CURVE, 1)],
+    };
+    let short = |(key_type, length): &(u8, usize)| Some([*key_type, u8::try_from(*length).ok()?]);
+    let short: Option<Vec<[u8; 2]>> = components.iter().map(short).collect();
+    if let Some(short) = short.filter(|_| key.qualifiers == Qualifiers::default()) {
+        out.extend(short.concat());
+        return;
+    }
+    for (key_type, length) in components {
+        // PUT KEY takes no component of 65,536 bytes.
+        let [high, low] = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
+        out.extend([key_type::EXTENDED, key_type, high, low]);
+    }
+    for qualifier in [key.qualifiers.usage, key.qualifiers.access] {
+        match qualifier {
+            Some(value) => out.extend([1, value]),
+            None => out.push(0),
+        }
+    }
 }

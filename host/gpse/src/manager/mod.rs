@@ -8,6 +8,7 @@ mod core;
 mod factory;
 mod get_data;
 mod get_status;
+mod groupings;
 mod install;
 mod keys;
 mod load;
@@ -81,6 +82,9 @@ impl From<StoreError> for Fault {
             return Self::Failed(TransportError::Removed);
         }
         tracing::error!(%error, "card memory");
+        if matches!(error, StoreError::Full) {
+            return Self::Status(StatusWord::NOT_ENOUGH_MEMORY);
+        }
         Self::Status(StatusWord::MEMORY_FAILURE)
     }
 }

@@ -1,9 +1,11 @@
 //! STORE DATA (section 11.11): to the domain itself, or through it to the applet being personalised.
 //!
 //! ```text
-//! 80 E2 P1 nn  Lc  data       P1 b8 last block; b7 b6 00 or 01 in clear, 11 enciphered; b5 b4 01 DGI, 10 BER-TLV;
+//! 80 E2 P1 nn  Lc  data       groupings: see groupings.rs
+//!                             P1 b8 last block; b7 b6 00 or 01 in clear, 11 enciphered; b5 b4 01 DGI, 10 BER-TLV;
 //!                             b1 answer data possible.  P2 block number from 00
-//! SW 6985 wrong block number, 6A80 data, 6A88 object unknown, 6A84 too much, 6A86 P1
+//! SW 6985 wrong block number, 6A80 data, 6A88 object or grouping unknown, 6A84 too much, 6A86 P1,
+//!    6982 check value of a key wrong
 //! ```
 
 use jpkise_card::CommandApdu;
@@ -12,6 +14,8 @@ use jpkise_wire::{Aid, StatusWord};
 
 use super::core::Storing;
 use super::get_data::tag;
+use super::groupings::Contents;
+use super::keys::{add_or_replace, change_keys};
 use super::{success, Answer, Core, Fault, GpSe};
 use crate::registry::Registry;
 use crate::runtime::Channel;
@@ -21,8 +25,6 @@ const P1_ENCRYPTION: u8 = 0x60;
 const P1_ENCRYPTED: u8 = 0x60;
 const P1_STRUCTURE: u8 = 0x18;
 const P1_DGI: u8 = 0x08;
-/// DGI with the domain's BER-TLV objects.
-const DGI_OBJECTS: u16 = 0x0070;
 /// New AID of the issuer security domain.
 const TAG_AID: u16 = 0x004F;
 /// Most bytes of one object sequence to a domain.
@@ -83,22 +85,31 @@ impl Core {
             return Ok(StatusWord::SUCCESS.into());
         }
         let data = std::mem::take(&mut storing.gathered);
-        let objects = match structure {
-            P1_DGI => objects_in_groupings(&data)?,
+        let contents = match structure {
+            P1_DGI => self.read_groupings(channel, &data)?,
             // BER-TLV; 00 leaves the structure to the domain, which takes nothing else.
-            _ => data,
+            _ => Contents { objects: data, keys: Vec::new() },
         };
-        self.store_objects(actor, &objects)?;
+        self.store(actor, contents)?;
         Ok(StatusWord::SUCCESS.into())
     }
 
-    fn store_objects(&mut self, actor: &Aid, data: &[u8]) -> Result<(), Fault> {
-        let objects = Tlv::read_all(data).map_err(|_| StatusWord::WRONG_DATA)?;
-        if objects.is_empty() {
+    /// Stores objects and keys, all or none.
+    fn store(&mut self, actor: &Aid, contents: Contents) -> Result<(), Fault> {
+        let objects = Tlv::read_all(&contents.objects).map_err(|_| StatusWord::WRONG_DATA)?;
+        let has_keys = !contents.keys.is_empty();
+        if objects.is_empty() && !has_keys {
             return Err(StatusWord::WRONG_DATA.into());
         }
         let mut renamed = None;
         self.change(|next| {
+            if has_keys {
+                // Before an object that renames the domain.
+                change_keys(next, actor, |domain| {
+                    let mut keys = contents.keys.into_iter();
+                    keys.try_for_each(|(kvn, identifier, key)| add_or_replace(domain, kvn, identifier, key))
+                })?;
+            }
             for object in &objects {
                 let tag = u16::try_from(object.tag.0).map_err(|_| StatusWord::REFERENCED_DATA_NOT_FOUND)?;
                 match tag {
@@ -120,6 +131,9 @@ impl Core {
             }
             Ok(())
         })?;
+        if has_keys {
+            self.forget_initializations(actor);
+        }
         if let Some(aid) = renamed {
             self.follow_renaming(actor, aid);
         }
@@ -157,25 +171,4 @@ fn rename_issuer(registry: &mut Registry, new: Aid) -> Result<(), StatusWord> {
         file.domain = new;
     }
     Ok(())
-}
-
-/// The BER-TLV objects of all groupings 0070.
-fn objects_in_groupings(mut data: &[u8]) -> Result<Vec<u8>, StatusWord> {
-    let mut objects = Vec::new();
-    while !data.is_empty() {
-        let wrong = StatusWord::WRONG_DATA;
-        let (identifier, rest) = data.split_first_chunk::<2>().ok_or(wrong)?;
-        let (length, rest) = match rest {
-            [0xFF, hi, lo, rest @ ..] => (usize::from(u16::from_be_bytes([*hi, *lo])), rest),
-            [length, rest @ ..] if *length != 0xFF => (usize::from(*length), rest),
-            _ => return Err(wrong),
-        };
-        let (value, rest) = rest.split_at_checked(length).ok_or(wrong)?;
-        if u16::from_be_bytes(*identifier) != DGI_OBJECTS {
-            return Err(StatusWord::REFERENCED_DATA_NOT_FOUND);
-        }
-        objects.extend_from_slice(value);
-        data = rest;
-    }
-    Ok(objects)
 }

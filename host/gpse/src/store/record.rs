@@ -10,7 +10,9 @@ use jpkise_wire::Aid;
 use zeroize::Zeroizing;
 
 use super::{Records, StoreError};
-use crate::registry::{Application, Domain, KeyVersion, Kind, LoadFile, Privileges, Registry};
+use crate::registry::{
+    Application, Domain, Key, KeyData, KeyVersion, Kind, LoadFile, Privileges, Qualifiers, Registry,
+};
 
 const VERSION: u8 = 2;
 const CARD: u8 = b'c';
@@ -18,6 +20,9 @@ const APPLICATION: u8 = b'a';
 const LOAD_FILE: u8 = b'l';
 const KIND_APPLET: u8 = 0;
 const KIND_DOMAIN: u8 = 1;
+const KEY_AES: u8 = 0;
+const KEY_RSA_PUBLIC: u8 = 1;
+const KEY_EC_PUBLIC: u8 = 2;
 
 /// The registry's records.
 pub(crate) fn encode(registry: &Registry) -> Records {
@@ -61,10 +66,24 @@ fn encode_application(place: usize, application: &Application) -> Zeroizing<Vec<
         out.byte(version.kvn).string(&version.counter.to_bytes()).byte(version.failures);
         out.count(version.keys.len());
         for (identifier, key) in &version.keys {
-            out.byte(*identifier).string(key.expose());
+            encode_key(out.byte(*identifier), key);
         }
     }
     out.out
+}
+
+fn encode_key(out: &mut Writer, key: &Key) {
+    for qualifier in [key.qualifiers.usage, key.qualifiers.access] {
+        match qualifier {
+            Some(value) => out.byte(1).byte(value),
+            None => out.byte(0),
+        };
+    }
+    match &key.data {
+        KeyData::Aes(key) => out.byte(KEY_AES).string(key.expose()),
+        KeyData::RsaPublic { modulus, exponent } => out.byte(KEY_RSA_PUBLIC).string(modulus).string(exponent),
+        KeyData::EcPublic { point, curve } => out.byte(KEY_EC_PUBLIC).byte(*curve).string(point),
+    };
 }
 
 /// The registry from its records.
@@ -143,11 +162,24 @@ fn read_domain(reader: &mut Reader<'_>) -> Option<Domain> {
         let mut keys = BTreeMap::new();
         for _ in 0..reader.count()? {
             let identifier = reader.byte()?;
-            keys.insert(identifier, AesKey::new(reader.string()?).ok()?);
+            keys.insert(identifier, read_key(reader)?);
         }
         domain.key_versions.push(KeyVersion { kvn, keys, counter, failures });
     }
     Some(domain)
+}
+
+fn read_key(reader: &mut Reader<'_>) -> Option<Key> {
+    let qualifiers = Qualifiers { usage: reader.option()?, access: reader.option()? };
+    let data = match reader.byte()? {
+        KEY_AES => KeyData::Aes(AesKey::new(reader.string()?).ok()?),
+        KEY_RSA_PUBLIC => {
+            KeyData::RsaPublic { modulus: reader.string()?.to_vec(), exponent: reader.string()?.to_vec() }
+        }
+        KEY_EC_PUBLIC => KeyData::EcPublic { curve: reader.byte()?, point: reader.string()?.to_vec() },
+        _ => return None,
+    };
+    Some(Key { data, qualifiers })
 }
 
 fn read_load_file(aid: Aid, reader: &mut Reader<'_>) -> Option<LoadFile> {
@@ -220,6 +252,16 @@ impl<'a> Reader<'a> {
         Some(*first)
     }
 
+    /// `None` for a damaged record.
+    #[allow(clippy::option_option)]
+    fn option(&mut self) -> Option<Option<u8>> {
+        match self.byte()? {
+            0 => Some(None),
+            1 => Some(Some(self.byte()?)),
+            _ => None,
+        }
+    }
+
     fn count(&mut self) -> Option<usize> {
         let (bytes, rest) = self.rest.split_first_chunk::<2>()?;
         self.rest = rest;
@@ -254,6 +296,13 @@ mod tests {
         let key = |byte| AesKey::new(&[byte; 24]).unwrap();
         let keys = BTreeMap::from([(1, key(1)), (2, key(2)), (3, key(3))]);
         domain.key_versions.push(KeyVersion::new(0x30, keys));
+        let qualifiers = Qualifiers { usage: Some(0x84), access: None };
+        let public = [
+            KeyData::RsaPublic { modulus: vec![0xC1; 128], exponent: vec![1, 0, 1] },
+            KeyData::EcPublic { point: vec![4; 65], curve: 0 },
+        ];
+        let public = public.into_iter().zip(1..).map(|(data, id)| (id, Key { data, qualifiers })).collect();
+        domain.key_versions.push(KeyVersion::with(0x73, public));
         domain.data.insert(0x42, vec![1, 2, 3]);
         Registry {
             applications: vec![

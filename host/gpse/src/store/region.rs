@@ -31,6 +31,7 @@ impl From<MemoryError> for StoreError {
     fn from(error: MemoryError) -> Self {
         match error {
             MemoryError::PowerLost => Self::PowerLost,
+            MemoryError::RegionFull { .. } => Self::Full,
             other => Self::Write(other.to_string()),
         }
     }

@@ -1,5 +1,6 @@
 //! The card manager's commands with their status words, in process, by family.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::format_collect, clippy::type_complexity)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -12,6 +13,7 @@ mod install;
 mod keys;
 mod load;
 mod memory;
+mod other_keys;
 mod r_mac;
 mod select;
 mod session;

@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod load;
+pub mod power;
 pub mod stub;
 
 use jpkise_card::{CommandApdu, ResponseApdu, Transport};
