@@ -265,8 +265,9 @@ fn get_current_apdu_buffer(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
 
 /// The class byte as it stands in the buffer: a secure channel's unwrap may have changed it.
 fn class_byte(vm: &Vm<'_>) -> Outcome<u8> {
-    let bytes = vm.range(&buffer(vm)?, 0, 1)?;
-    Ok(bytes[0])
+    let mut first = [0];
+    vm.state.heap.read_into(&buffer(vm)?, 0, &mut first);
+    Ok(first[0])
 }
 
 /// Channel, secure messaging and chaining of a class byte (ISO/IEC 7816-4 section 5.4.1); proprietary classes of
@@ -289,7 +290,7 @@ impl ClassByte {
 
 /// getCLAChannel()
 fn get_cla_channel(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
-    let first = vm.state.apdu.header.first().copied().unwrap_or(0);
+    let first = vm.state.apdu.header.bytes().first().copied().unwrap_or(0);
     Ok(i16::from(ClassByte::of(first).channel).into())
 }
 

@@ -287,6 +287,26 @@ impl Heap {
         }
     }
 
+    /// Writes bytes at an array's start and zeros behind them; what does not fit is dropped.
+    pub(crate) fn overwrite(&mut self, array: &Array, bytes: &[u8]) -> Result<(), StoreError> {
+        let size = usize::from(array.len) * element_size(array.kind());
+        let bytes = &bytes[..bytes.len().min(size)];
+        match array.place {
+            Place::Persistent(address) => {
+                let zeros = vec![0; size - bytes.len()];
+                self.store.put_each(address, &[bytes, &zeros].concat())
+            }
+            Place::Transient(offset) => {
+                let to = self.ram.slice_mut(offset, size);
+                if let Some((start, rest)) = to.split_at_mut_checked(bytes.len()) {
+                    start.copy_from_slice(bytes);
+                    rest.fill(0);
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Writes bytes in cells of four (the runtime's own arrays), as part of the open transaction when `logged`.
     pub(crate) fn write_words(
         &mut self,

@@ -159,7 +159,7 @@ impl Vm<'_> {
     fn step(&mut self, at: usize) -> Outcome<Flow> {
         use Opcode as O;
         let byte = self.package.code.get(at).copied().unwrap_or(0xFF);
-        let opcode = Opcode::from_u8(byte).ok_or(Trap::from(FaultKind::Instruction))?;
+        let opcode = Opcode::from_u8(byte).ok_or_else(|| Trap::from(FaultKind::Instruction))?;
         // Most instructions have a fixed length; branches, calls and returns set the pc themselves.
         let mut next = at + 1;
         match opcode {
