@@ -172,12 +172,15 @@ impl ApduState {
         usize::from(self.announced).saturating_sub(self.answer.len())
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
+    /// Appends so many bytes to the answer; `read` puts them there.
+    pub(crate) fn send(&mut self, len: usize, read: impl FnOnce(&mut [u8])) {
         if self.answer.is_empty() {
             // All of it, and the status word.
             self.answer.reserve_exact(usize::from(self.announced) + 2);
         }
-        self.answer.extend(bytes);
+        let start = self.answer.len();
+        self.answer.resize(start + len, 0);
+        read(&mut self.answer[start..]);
         self.stage = if self.left_to_send() == 0 { Stage::FullOutgoing } else { Stage::PartialOutgoing };
     }
 }

@@ -5,6 +5,7 @@ use crate::apdu::Stage;
 use crate::bits::Bits;
 use crate::heap::{Array, SYSTEM_CONTEXT};
 use crate::profile::Protocol;
+use crate::state::State;
 use crate::vm::{check_range, raise, reason, Args, Exception, FaultKind, Outcome, Trap, Value, Vm};
 
 const APDU: &str = "javacard/framework/APDU";
@@ -153,14 +154,19 @@ fn require_sending(vm: &Vm<'_>, len: i16) -> Outcome<()> {
     Ok(())
 }
 
+fn send(vm: &mut Vm<'_>, array: &Array, offset: i16, len: i16) -> Outcome<()> {
+    let (from, count) = check_range(array, offset, len)?;
+    let State { apdu, heap, .. } = &mut *vm.state;
+    apdu.send(count, |out| heap.read_into(array, from, out));
+    Ok(())
+}
+
 fn send_from_buffer(vm: &mut Vm<'_>, offset: i16, len: i16) -> Outcome<()> {
     let buffer = buffer(vm)?;
     if !buffer.holds(offset.into(), len.into()) {
         return refuse(reason::BUFFER_BOUNDS);
     }
-    let bytes = vm.range(&buffer, offset, len)?;
-    vm.state.apdu.send(&bytes);
-    Ok(())
+    send(vm, &buffer, offset, len)
 }
 
 /// sendBytes(short bOff, short len)
@@ -177,8 +183,7 @@ fn send_bytes_long(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let (offset, len) = (vm.short_arg(args, 2)?, vm.short_arg(args, 3)?);
     check_range(&array, offset, len)?;
     require_sending(vm, len)?;
-    let bytes = vm.range(&array, offset, len)?;
-    vm.state.apdu.send(&bytes);
+    send(vm, &array, offset, len)?;
     Ok(Value::Void)
 }
 

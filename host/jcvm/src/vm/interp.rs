@@ -212,10 +212,10 @@ impl Vm<'_> {
             O::Iload0 | O::Iload1 | O::Iload2 | O::Iload3 => {
                 self.load_int((byte - O::Iload0 as u8).into())?;
             }
-            O::Aaload => self.array_load(&[kind::REFERENCES])?,
-            O::Baload => self.array_load(&[kind::BYTES, kind::BOOLEANS])?,
-            O::Saload => self.array_load(&[kind::SHORTS])?,
-            O::Iaload => self.array_load(&[kind::INTS])?,
+            O::Aaload => self.load_reference_element()?,
+            O::Baload => self.load_byte_element()?,
+            O::Saload => self.load_short_element()?,
+            O::Iaload => self.load_int_element()?,
             O::Astore => {
                 self.store_reference(self.u1(at + 1).into())?;
                 next = at + 2;

@@ -193,6 +193,7 @@ impl Vm<'_> {
     }
 
     /// The object `nargs` cells below the top.
+    #[inline]
     fn receiver(&self, nargs: u8) -> Outcome<Object> {
         let place = self.sp.checked_sub(nargs.into()).filter(|p| nargs > 0 && *p >= self.frame.floor);
         let cell = self.stack[place.ok_or_else(|| Trap::from(FaultKind::OperandStack))?];
@@ -216,6 +217,7 @@ impl Vm<'_> {
         self.invoke(target, None)
     }
 
+    #[inline]
     fn virtual_target(
         &self,
         object: &Object,
@@ -223,7 +225,8 @@ impl Vm<'_> {
         token: u8,
         package_visible: bool,
     ) -> Outcome<Target> {
-        if !self.is_instance(object, class) {
+        let own = object.is_instance() && ClassId::of(object) == class;
+        if !own && !self.is_instance(object, class) {
             return Err(type_fault("call on an object of another class"));
         }
         // Arrays have the methods of Object.
@@ -244,6 +247,7 @@ impl Vm<'_> {
         found.find(|n| *n != 0).ok_or_else(|| FaultKind::Abstract.into())
     }
 
+    #[inline]
     fn nargs(&self, target: Target) -> u8 {
         match target {
             Target::Code { package, method } if package == self.package.slot => {
