@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jpkise_cap::{Aid, Cap};
-use jpkise_jcvm::{
-    crypto_providers, Card, InstallRequest, NoServices, Process, Profile, Random, Tracer,
-};
+use jpkise_jcvm::{crypto_providers, Card, InstallRequest, NoServices, Process, Profile, Random, Tracer};
 
 fn median(times: &mut [Duration]) -> Duration {
     times.sort();

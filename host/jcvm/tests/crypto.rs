@@ -287,7 +287,8 @@ fn emsa(name: &str, digest: &[u8], len: usize) -> Vec<u8> {
         _ => &[0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3, 5, 0],
     };
     let length = |len: usize| u8::try_from(len).unwrap();
-    let info = [&[0x30, length(oid.len() + 2 + digest.len())], oid, &[4, length(digest.len())], digest].concat();
+    let info =
+        [&[0x30, length(oid.len() + 2 + digest.len())], oid, &[4, length(digest.len())], digest].concat();
     let fill = vec![0xFF; len - 3 - info.len()];
     [&[0, 1][..], &fill, &[0], &info].concat()
 }

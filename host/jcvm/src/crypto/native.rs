@@ -300,8 +300,7 @@ impl CryptoProvider for Native {
             p256_scalar(&bytes, &mut ctx)
         })?;
         let pair = p256_pair(&scalar, &mut ctx)?;
-        let point =
-            pair.public_key().to_bytes(p256()?, PointConversionForm::UNCOMPRESSED, &mut ctx).ok()?;
+        let point = pair.public_key().to_bytes(p256()?, PointConversionForm::UNCOMPRESSED, &mut ctx).ok()?;
         Some((bytes.to_vec(), point))
     }
 

@@ -3,9 +3,9 @@
 //! The `rsa` crate has an open timing advisory (RUSTSEC-2023-0071). Here it generates keys and lends its big numbers;
 //! the private operation is our own CRT, no better in that respect. A simulated card's timing is nobody's secret.
 
+use num_bigint_dig::ModInverse;
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
-use num_bigint_dig::ModInverse;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 

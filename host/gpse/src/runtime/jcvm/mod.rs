@@ -11,7 +11,6 @@ mod memory;
 mod services;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use jpkise_card::TransportError;
