@@ -21,6 +21,27 @@ pub(crate) enum Stage {
     FullOutgoing = 6,
 }
 
+/// What stands in the buffer before the data: class to P2, then the length fields.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CommandHeader {
+    bytes: [u8; OFFSET_EXT_CDATA as usize],
+    len: u8,
+}
+
+impl CommandHeader {
+    fn push(&mut self, bytes: &[u8]) {
+        let end = usize::from(self.len) + bytes.len();
+        if let Some(to) = self.bytes.get_mut(self.len.into()..end) {
+            to.copy_from_slice(bytes);
+            self.len += u8::try_from(bytes.len()).unwrap_or(0);
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len.into()]
+    }
+}
+
 /// One command and its answer so far.
 #[allow(clippy::struct_excessive_bools)] // four independent facts about a command
 #[derive(Debug, Clone, Default)]
@@ -28,7 +49,7 @@ pub(crate) struct ApduState {
     /// Whether an applet's process method is running.
     pub(crate) active: bool,
     pub(crate) stage: Stage,
-    pub(crate) header: Vec<u8>,
+    pub(crate) header: CommandHeader,
     data: Vec<u8>,
     delivered: usize,
     /// Ne; 0 when there is no Le field.
@@ -57,17 +78,17 @@ impl ApduState {
         let (header, rest) = command.split_at_checked(4).ok_or(MalformedCommand)?;
         let protocol = if contactless { Protocol::T1 } else { protocol };
         let mut apdu = Self { active: true, contactless, protocol, ..Self::default() };
-        apdu.header = header.to_vec();
+        apdu.header.push(header);
         match rest {
-            [] => apdu.header.push(0),
+            [] => apdu.header.push(&[0]),
             [le] => {
                 apdu.ne = if *le == 0 { 256 } else { u32::from(*le) };
-                apdu.header.push(*le);
+                apdu.header.push(&[*le]);
             }
             [0, high, low] => {
                 apdu.extended = true;
                 apdu.ne = extended_le(*high, *low);
-                apdu.header.extend(rest);
+                apdu.header.push(rest);
             }
             [0, high, low, rest @ ..] => {
                 apdu.extended = true;
@@ -81,7 +102,7 @@ impl ApduState {
                 if lc == 0 {
                     return Err(MalformedCommand);
                 }
-                apdu.header.extend([0, *high, *low]);
+                apdu.header.push(&[0, *high, *low]);
                 apdu.data = data.to_vec();
             }
             [lc, rest @ ..] => {
@@ -100,7 +121,7 @@ impl ApduState {
                 if *lc == 0 {
                     return Err(MalformedCommand);
                 }
-                apdu.header.push(*lc);
+                apdu.header.push(&[*lc]);
                 apdu.data = data.to_vec();
             }
         }
@@ -151,8 +172,15 @@ impl ApduState {
         usize::from(self.announced).saturating_sub(self.answer.len())
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.answer.extend(bytes);
+    /// Appends so many bytes to the answer; `read` puts them there.
+    pub(crate) fn send(&mut self, len: usize, read: impl FnOnce(&mut [u8])) {
+        if self.answer.is_empty() {
+            // All of it, and the status word.
+            self.answer.reserve_exact(usize::from(self.announced) + 2);
+        }
+        let start = self.answer.len();
+        self.answer.resize(start + len, 0);
+        read(&mut self.answer[start..]);
         self.stage = if self.left_to_send() == 0 { Stage::FullOutgoing } else { Stage::PartialOutgoing };
     }
 }

@@ -15,7 +15,7 @@ use crate::heap::{
 use crate::link::{link, Builtins, Environment, LinkError};
 use crate::profile::Profile;
 use crate::store::{Store, StoreError};
-use crate::vm::{Cell, Exception};
+use crate::vm::{Exception, Scratch};
 
 /// Longest install data: LV of AID, privileges and parameters.
 const INSTALL_DATA: u16 = 256;
@@ -123,8 +123,8 @@ pub(crate) struct State {
     pub(crate) random: Random,
     pub(crate) deletion_requested: bool,
     pub(crate) tracer: Option<crate::trace::Tracer>,
-    /// The stack of the last command, to be used again.
-    pub(crate) scratch: Vec<Cell>,
+    /// Stack and activations of the last command, to be used again.
+    pub(crate) scratch: Scratch,
 }
 
 impl Clone for State {
@@ -149,7 +149,7 @@ impl Clone for State {
             random: self.random.clone(),
             deletion_requested: self.deletion_requested,
             tracer: self.tracer.clone(),
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 }
@@ -205,7 +205,7 @@ impl State {
             random,
             deletion_requested: false,
             tracer: None,
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::apdu::Stage;
 use crate::bits::Bits;
 use crate::heap::{Array, SYSTEM_CONTEXT};
 use crate::profile::Protocol;
+use crate::state::State;
 use crate::vm::{check_range, raise, reason, Args, Exception, FaultKind, Outcome, Trap, Value, Vm};
 
 const APDU: &str = "javacard/framework/APDU";
@@ -153,14 +154,19 @@ fn require_sending(vm: &Vm<'_>, len: i16) -> Outcome<()> {
     Ok(())
 }
 
+fn send(vm: &mut Vm<'_>, array: &Array, offset: i16, len: i16) -> Outcome<()> {
+    let (from, count) = check_range(array, offset, len)?;
+    let State { apdu, heap, .. } = &mut *vm.state;
+    apdu.send(count, |out| heap.read_into(array, from, out));
+    Ok(())
+}
+
 fn send_from_buffer(vm: &mut Vm<'_>, offset: i16, len: i16) -> Outcome<()> {
     let buffer = buffer(vm)?;
     if !buffer.holds(offset.into(), len.into()) {
         return refuse(reason::BUFFER_BOUNDS);
     }
-    let bytes = vm.range(&buffer, offset, len)?;
-    vm.state.apdu.send(&bytes);
-    Ok(())
+    send(vm, &buffer, offset, len)
 }
 
 /// sendBytes(short bOff, short len)
@@ -177,8 +183,7 @@ fn send_bytes_long(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let (offset, len) = (vm.short_arg(args, 2)?, vm.short_arg(args, 3)?);
     check_range(&array, offset, len)?;
     require_sending(vm, len)?;
-    let bytes = vm.range(&array, offset, len)?;
-    vm.state.apdu.send(&bytes);
+    send(vm, &array, offset, len)?;
     Ok(Value::Void)
 }
 
@@ -265,8 +270,9 @@ fn get_current_apdu_buffer(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
 
 /// The class byte as it stands in the buffer: a secure channel's unwrap may have changed it.
 fn class_byte(vm: &Vm<'_>) -> Outcome<u8> {
-    let bytes = vm.range(&buffer(vm)?, 0, 1)?;
-    Ok(bytes[0])
+    let mut first = [0];
+    vm.state.heap.read_into(&buffer(vm)?, 0, &mut first);
+    Ok(first[0])
 }
 
 /// Channel, secure messaging and chaining of a class byte (ISO/IEC 7816-4 section 5.4.1); proprietary classes of
@@ -289,7 +295,7 @@ impl ClassByte {
 
 /// getCLAChannel()
 fn get_cla_channel(vm: &mut Vm<'_>, _: Args) -> Outcome<Value> {
-    let first = vm.state.apdu.header.first().copied().unwrap_or(0);
+    let first = vm.state.apdu.header.bytes().first().copied().unwrap_or(0);
     Ok(i16::from(ClassByte::of(first).channel).into())
 }
 

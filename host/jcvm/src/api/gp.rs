@@ -101,7 +101,7 @@ fn process_security(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     vm.object_arg(args, 1, "javacard/framework/APDU")?;
     let caller = caller(vm)?;
     let object = vm.object(vm.state.system.buffer)?;
-    let buffer = vm.state.heap.array(object).ok_or(Trap::from(FaultKind::Damaged))?;
+    let buffer = vm.state.heap.array(object).ok_or_else(|| Trap::from(FaultKind::Damaged))?;
     if vm.state.apdu.stage == crate::apdu::Stage::Initial {
         let room = usize::from(buffer.len.saturating_sub(OFFSET_CDATA.unsigned()));
         let data = vm.state.apdu.receive(room, None);

@@ -32,7 +32,7 @@ fn fill(vm: &mut Vm<'_>, args: Args, atomic: bool) -> Outcome<Value> {
     let (offset, len) = (vm.short_arg(args, 1)?, vm.short_arg(args, 2)?);
     let value = vm.byte_arg(args, 3)?;
     let (from, count) = check_range(&array, offset, len)?;
-    vm.state.heap.write_bytes(&array, from, &vec![value.unsigned(); count], atomic)?;
+    vm.state.heap.fill(&array, from, count, value.unsigned(), atomic)?;
     Ok(offset.wrapping_add(len).into())
 }
 

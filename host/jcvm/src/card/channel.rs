@@ -135,13 +135,13 @@ impl Card {
         if apdu.extended && !self.state.implements(applet.slot, "javacardx/apdu/ExtendedLength") {
             return Ok(sw::WRONG_LENGTH.to_be_bytes().to_vec());
         }
-        let header = apdu.header.clone();
+        let header = apdu.header;
         self.state.apdu = apdu;
         self.state.channel = command.channel;
         self.state.active = Some(applet.slot);
         self.state.selecting = command.selecting;
         let buffer = self.state.system.buffer;
-        self.fill(buffer, &header)?;
+        self.fill(buffer, header.bytes())?;
         let apdu = Cell::reference(self.state.system.apdu);
         let result = self.run(services, |vm| call_applet(vm, &applet, tokens::PROCESS, &[apdu]));
         self.state.active = None;
@@ -233,9 +233,12 @@ impl Card {
 fn call_applet(vm: &mut Vm<'_>, applet: &AppletRecord, token: u8, arguments: &[Cell]) -> Outcome<Value> {
     let object = vm.object(applet.object)?;
     let target = tokens::method(vm, &object, token)?;
-    let mut all = vec![Cell::reference(applet.object)];
-    all.extend(arguments);
-    vm.call(target, &all, applet.package, applet.slot)
+    let this = Cell::reference(applet.object);
+    match *arguments {
+        [] => vm.call(target, &[this], applet.package, applet.slot),
+        [only] => vm.call(target, &[this, only], applet.package, applet.slot),
+        _ => vm.call(target, &[&[this], arguments].concat(), applet.package, applet.slot),
+    }
 }
 
 /// Calls `MultiSelectable.select` or `deselect`.

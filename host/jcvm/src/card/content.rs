@@ -140,6 +140,7 @@ impl Card {
         let result = self.run(services, |vm| vm.call(target, &arguments, context, slot));
         let installed = self.state.installing.take().and_then(|i| i.registered);
         self.state.active = None;
+        self.fill(array, &[])?;
         let outcome = match result {
             Ok(_) if installed == Some(request.instance) => return self.end_command().map(drop),
             Ok(_) => CardError::Refused(sw::UNKNOWN),
@@ -176,10 +177,7 @@ impl Card {
     pub(super) fn fill(&mut self, array: Ref, data: &[u8]) -> Result<(), CardError> {
         let heap = &mut self.state.heap;
         if let Some(view) = heap.object(array).and_then(|o| heap.array(o)) {
-            let mut bytes = data.to_vec();
-            bytes.resize(usize::from(view.len).max(data.len()), 0);
-            bytes.truncate(view.len.into());
-            heap.write_bytes(&view, 0, &bytes, false)?;
+            heap.overwrite(&view, data)?;
         }
         Ok(())
     }

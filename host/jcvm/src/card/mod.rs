@@ -258,8 +258,6 @@ impl Card {
         if open {
             self.state.abort()?;
         }
-        let data = self.state.system.install_data;
-        self.fill(data, &[])?;
         if std::mem::take(&mut self.state.deletion_requested) {
             self.state.collect()?;
         }

@@ -287,6 +287,45 @@ impl Heap {
         }
     }
 
+    /// [`Self::write_bytes`] with bytes that are all the same.
+    pub(crate) fn fill(
+        &mut self,
+        array: &Array,
+        byte_offset: usize,
+        count: usize,
+        value: u8,
+        atomic: bool,
+    ) -> Result<(), StoreError> {
+        match array.place {
+            Place::Persistent(_) => self.write_bytes(array, byte_offset, &vec![value; count], atomic),
+            Place::Transient(offset) => {
+                let at = u32::try_from(byte_offset).unwrap_or(u32::MAX);
+                self.ram.slice_mut(offset.saturating_add(at), count).fill(value);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes bytes at an array's start and zeros behind them; what does not fit is dropped.
+    pub(crate) fn overwrite(&mut self, array: &Array, bytes: &[u8]) -> Result<(), StoreError> {
+        let size = usize::from(array.len) * element_size(array.kind());
+        let bytes = &bytes[..bytes.len().min(size)];
+        match array.place {
+            Place::Persistent(address) => {
+                let zeros = vec![0; size - bytes.len()];
+                self.store.put_each(address, &[bytes, &zeros].concat())
+            }
+            Place::Transient(offset) => {
+                let to = self.ram.slice_mut(offset, size);
+                if let Some((start, rest)) = to.split_at_mut_checked(bytes.len()) {
+                    start.copy_from_slice(bytes);
+                    rest.fill(0);
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Writes bytes in cells of four (the runtime's own arrays), as part of the open transaction when `logged`.
     pub(crate) fn write_words(
         &mut self,

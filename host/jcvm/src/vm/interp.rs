@@ -159,7 +159,7 @@ impl Vm<'_> {
     fn step(&mut self, at: usize) -> Outcome<Flow> {
         use Opcode as O;
         let byte = self.package.code.get(at).copied().unwrap_or(0xFF);
-        let opcode = Opcode::from_u8(byte).ok_or(Trap::from(FaultKind::Instruction))?;
+        let opcode = Opcode::from_u8(byte).ok_or_else(|| Trap::from(FaultKind::Instruction))?;
         // Most instructions have a fixed length; branches, calls and returns set the pc themselves.
         let mut next = at + 1;
         match opcode {
@@ -212,10 +212,10 @@ impl Vm<'_> {
             O::Iload0 | O::Iload1 | O::Iload2 | O::Iload3 => {
                 self.load_int((byte - O::Iload0 as u8).into())?;
             }
-            O::Aaload => self.array_load(&[kind::REFERENCES])?,
-            O::Baload => self.array_load(&[kind::BYTES, kind::BOOLEANS])?,
-            O::Saload => self.array_load(&[kind::SHORTS])?,
-            O::Iaload => self.array_load(&[kind::INTS])?,
+            O::Aaload => self.load_reference_element()?,
+            O::Baload => self.load_byte_element()?,
+            O::Saload => self.load_short_element()?,
+            O::Iaload => self.load_int_element()?,
             O::Astore => {
                 self.store_reference(self.u1(at + 1).into())?;
                 next = at + 2;

@@ -65,13 +65,13 @@ impl Vm<'_> {
     fn enter(&mut self, slot: u8, method: u16, entry: bool) -> Outcome<()> {
         if slot != self.package.slot {
             let package = self.state.package(slot).cloned();
-            self.package = package.ok_or(Trap::from(FaultKind::Damaged))?;
+            self.package = package.ok_or_else(|| Trap::from(FaultKind::Damaged))?;
         }
-        let method = *self.package.method(method).ok_or(Trap::from(FaultKind::Damaged))?;
+        let method = *self.package.method(method).ok_or_else(|| Trap::from(FaultKind::Damaged))?;
         let (nargs, locals) = (usize::from(method.nargs), usize::from(method.locals));
         let floor_of_caller = if entry { 0 } else { self.frame.floor };
         let base = self.sp.checked_sub(nargs).filter(|base| *base >= floor_of_caller);
-        let base = base.ok_or(Trap::from(FaultKind::OperandStack))?;
+        let base = base.ok_or_else(|| Trap::from(FaultKind::OperandStack))?;
         let floor = self.sp + locals;
         let limit = floor + usize::from(method.stack);
         if limit > self.stack.len() || self.frames.len() >= self.state.profile.call_depth {
@@ -104,7 +104,7 @@ impl Vm<'_> {
             Target::Native { function, nargs } => {
                 let count = usize::from(nargs);
                 let base = self.sp.checked_sub(count).filter(|base| *base >= self.frame.floor);
-                let base = base.ok_or(Trap::from(FaultKind::OperandStack))?;
+                let base = base.ok_or_else(|| Trap::from(FaultKind::OperandStack))?;
                 let value = function(self, Args { base, count })?;
                 self.sp = base;
                 self.push_value(value)
@@ -121,7 +121,7 @@ impl Vm<'_> {
         if self.frame.entry {
             return Ok(Flow::Done(value));
         }
-        let caller = self.frames.pop().ok_or(Trap::from(FaultKind::Damaged))?;
+        let caller = self.frames.pop().ok_or_else(|| Trap::from(FaultKind::Damaged))?;
         self.resume(caller)?;
         self.sp = base;
         self.push_value(value)?;
@@ -132,7 +132,7 @@ impl Vm<'_> {
     fn resume(&mut self, caller: Frame) -> Outcome<()> {
         if caller.package != self.package.slot {
             let package = self.state.package(caller.package).cloned();
-            self.package = package.ok_or(Trap::from(FaultKind::Damaged))?;
+            self.package = package.ok_or_else(|| Trap::from(FaultKind::Damaged))?;
         }
         self.frame = caller;
         self.pc = caller.pc;
@@ -141,7 +141,7 @@ impl Vm<'_> {
 
     /// The exception object that a trap throws.
     pub(crate) fn exception(&mut self, exception: Exception, reason: i16) -> Outcome<Ref> {
-        let at = self.state.system.exception(exception).ok_or(Trap::from(FaultKind::Damaged))?;
+        let at = self.state.system.exception(exception).ok_or_else(|| Trap::from(FaultKind::Damaged))?;
         let object = self.object(at)?;
         if self.state.heap.cells(&object) > 0 {
             self.set_cell(&object, 0, reason.unsigned())?;
@@ -175,7 +175,7 @@ impl Vm<'_> {
             if self.frame.entry {
                 return Err(Trap::Throw(exception));
             }
-            let caller = self.frames.pop().ok_or(Trap::from(FaultKind::Damaged))?;
+            let caller = self.frames.pop().ok_or_else(|| Trap::from(FaultKind::Damaged))?;
             self.resume(caller)?;
             // The pc is behind the call; any byte of the call instruction will do.
             at = self.pc.saturating_sub(1);
@@ -193,9 +193,10 @@ impl Vm<'_> {
     }
 
     /// The object `nargs` cells below the top.
+    #[inline]
     fn receiver(&self, nargs: u8) -> Outcome<Object> {
         let place = self.sp.checked_sub(nargs.into()).filter(|p| nargs > 0 && *p >= self.frame.floor);
-        let cell = self.stack[place.ok_or(Trap::from(FaultKind::OperandStack))?];
+        let cell = self.stack[place.ok_or_else(|| Trap::from(FaultKind::OperandStack))?];
         self.object(cell.as_reference().ok_or_else(|| type_fault("call on what is no object"))?)
     }
 
@@ -216,6 +217,7 @@ impl Vm<'_> {
         self.invoke(target, None)
     }
 
+    #[inline]
     fn virtual_target(
         &self,
         object: &Object,
@@ -223,7 +225,8 @@ impl Vm<'_> {
         token: u8,
         package_visible: bool,
     ) -> Outcome<Target> {
-        if !self.is_instance(object, class) {
+        let own = object.is_instance() && ClassId::of(object) == class;
+        if !own && !self.is_instance(object, class) {
             return Err(type_fault("call on an object of another class"));
         }
         // Arrays have the methods of Object.
@@ -244,6 +247,7 @@ impl Vm<'_> {
         found.find(|n| *n != 0).ok_or_else(|| FaultKind::Abstract.into())
     }
 
+    #[inline]
     fn nargs(&self, target: Target) -> u8 {
         match target {
             Target::Code { package, method } if package == self.package.slot => {

@@ -99,6 +99,7 @@ impl Vm<'_> {
         Ok(self.state.heap.set_cells(&object, cell, bytes)?)
     }
 
+    #[inline]
     pub(super) fn this_ref(&self) -> Outcome<Ref> {
         self.local(0)?.as_reference().ok_or_else(|| type_fault("this expected"))
     }
@@ -122,6 +123,7 @@ impl Vm<'_> {
         self.state.heap.array(object).ok_or_else(|| type_fault("array expected"))
     }
 
+    #[inline]
     pub(super) fn element(&mut self) -> Outcome<(Array, u16)> {
         let index = self.pop_short()?;
         let array = self.array(self.stack_ref()?)?;
@@ -133,6 +135,7 @@ impl Vm<'_> {
     }
 
     /// The reference on top, not popped.
+    #[inline]
     pub(super) fn stack_ref(&self) -> Outcome<Ref> {
         if self.sp <= self.frame.floor {
             return Err(FaultKind::OperandStack.into());
@@ -140,19 +143,37 @@ impl Vm<'_> {
         self.stack[self.sp - 1].as_reference().ok_or_else(|| type_fault("reference expected"))
     }
 
-    #[allow(clippy::cast_possible_truncation)]
-    pub(super) fn array_load(&mut self, kinds: &[u8]) -> Outcome<()> {
+    /// The element that a load instruction means; `takes` says of which kinds of array.
+    #[inline]
+    fn loaded(&mut self, takes: impl FnOnce(u8) -> bool) -> Outcome<u32> {
         let (array, index) = self.element()?;
-        if !kinds.contains(&array.kind()) {
+        if !takes(array.kind()) {
             return Err(type_fault("array of another type"));
         }
-        let bits = self.state.heap.load(&array, index);
-        match array.kind() {
-            kind::BOOLEANS | kind::BYTES => self.push_short((bits as u8).signed().into()),
-            kind::SHORTS => self.push_short((bits as u16).signed()),
-            kind::INTS => self.push_int(bits.signed()),
-            _ => self.push_ref(Ref(bits as u16)),
-        }
+        Ok(self.state.heap.load(&array, index))
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    pub(super) fn load_byte_element(&mut self) -> Outcome<()> {
+        let bits = self.loaded(|kind| matches!(kind, kind::BYTES | kind::BOOLEANS))?;
+        self.push_short((bits as u8).signed().into())
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    pub(super) fn load_short_element(&mut self) -> Outcome<()> {
+        let bits = self.loaded(|kind| kind == kind::SHORTS)?;
+        self.push_short((bits as u16).signed())
+    }
+
+    pub(super) fn load_int_element(&mut self) -> Outcome<()> {
+        let bits = self.loaded(|kind| kind == kind::INTS)?;
+        self.push_int(bits.signed())
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    pub(super) fn load_reference_element(&mut self) -> Outcome<()> {
+        let bits = self.loaded(|kind| kind == kind::REFERENCES)?;
+        self.push_ref(Ref(bits as u16))
     }
 
     pub(super) fn array_store(&mut self, kinds: &[u8]) -> Outcome<()> {

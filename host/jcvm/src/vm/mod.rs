@@ -49,6 +49,13 @@ struct Frame {
     entry: bool,
 }
 
+/// Memory of a machine that has run.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    stack: Vec<Cell>,
+    frames: Vec<Frame>,
+}
+
 /// The machine while it runs.
 pub(crate) struct Vm<'a> {
     pub(crate) state: &'a mut State,
@@ -65,7 +72,8 @@ pub(crate) struct Vm<'a> {
 
 impl<'a> Vm<'a> {
     pub(crate) fn new(state: &'a mut State, services: &'a mut dyn PlatformServices) -> Self {
-        let mut stack = std::mem::take(&mut state.scratch);
+        let Scratch { mut stack, mut frames } = std::mem::take(&mut state.scratch);
+        frames.clear();
         stack.resize(state.profile.stack_cells, Cell::default());
         let budget = state.profile.instruction_budget;
         // Any package does until the first frame is there.
@@ -75,7 +83,7 @@ impl<'a> Vm<'a> {
             sp: 0,
             pc: 0,
             frame: Frame { context: SYSTEM_CONTEXT, owner: OWNER_SYSTEM, ..Frame::default() },
-            frames: Vec::new(),
+            frames,
             package,
             budget,
             tracing: state.tracer.is_some(),
@@ -84,9 +92,9 @@ impl<'a> Vm<'a> {
         }
     }
 
-    /// Gives the stack back.
+    /// Gives its memory back.
     pub(crate) fn finish(self) {
-        self.state.scratch = self.stack;
+        self.state.scratch = Scratch { stack: self.stack, frames: self.frames };
     }
 
     pub(crate) fn context(&self) -> Context {
@@ -110,10 +118,8 @@ impl<'a> Vm<'a> {
     /// The object behind a reference.
     #[inline]
     pub(crate) fn object(&self, at: Ref) -> Outcome<Object> {
-        if at.is_null() {
-            return raise(Exception::NullPointer, 0);
-        }
-        self.state.heap.object(at).ok_or_else(|| FaultKind::Damaged.into())
+        // Null is no object to the heap.
+        self.state.heap.object(at).ok_or_else(|| no_object(at))
     }
 
     /// An API class by name. The names are those of this crate's own code.
@@ -276,6 +282,15 @@ impl<'a> Vm<'a> {
                 *cell = Cell::reference(Ref::NULL);
             }
         }
+    }
+}
+
+#[cold]
+fn no_object(at: Ref) -> Trap {
+    if at.is_null() {
+        Trap::Raise(Exception::NullPointer, 0)
+    } else {
+        FaultKind::Damaged.into()
     }
 }
 
