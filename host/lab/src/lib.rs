@@ -9,3 +9,4 @@ pub mod files;
 pub mod openssl;
 pub mod secrets;
 pub mod simulator;
+pub mod suite;
