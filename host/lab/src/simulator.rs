@@ -63,7 +63,7 @@ pub fn start(kind: RuntimeKind) -> Result<Card<GpSe>, StartError> {
     Ok(Card::new(card))
 }
 
-fn with_applets() -> Result<Jcvm, CardError> {
+pub(crate) fn with_applets() -> Result<Jcvm, CardError> {
     Jcvm::new(&jcvm::Options::default(), &[dist::JPKI_CAP, dist::ARA_CAP])
 }
 
