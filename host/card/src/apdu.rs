@@ -151,6 +151,13 @@ impl CommandApdu {
         self
     }
 
+    /// In extended length, even where the short form would do; a command without data and Le has no such form.
+    #[must_use]
+    pub fn in_extended_form(mut self) -> Self {
+        self.extended = true;
+        self
+    }
+
     /// Marks the data field as a secret of this kind.
     #[must_use]
     pub fn hiding(mut self, secret: SecretKind) -> Self {

@@ -3,10 +3,13 @@
 
 pub mod cap_run;
 pub mod chain;
+pub mod coded;
 pub mod dist;
 pub mod doctor;
 pub mod files;
 pub mod openssl;
+pub mod run;
 pub mod secrets;
 pub mod simulator;
 pub mod suite;
+pub mod suites;

@@ -139,15 +139,7 @@ pub fn start(kind: RuntimeKind) -> Result<Card<GpSe>, StartError> {
     options.start().map(|(card, _)| card)
 }
 
-/// The card of the default profile that a file keeps, or a new one to be kept there.
-pub fn start_kept(kind: RuntimeKind, path: &Path) -> Result<(Card<GpSe>, KeptCard), StartError> {
-    if kind != RuntimeKind::Jcvm {
-        return Err(StartError::NoState);
-    }
-    start_from_file(Profile::default(), path)
-}
-
-fn with_applets(profile: &Profile) -> Result<Jcvm, CardError> {
+pub(crate) fn with_applets(profile: &Profile) -> Result<Jcvm, CardError> {
     Jcvm::new(&profile.jcvm_options(), &[dist::JPKI_CAP, dist::ARA_CAP])
 }
 

@@ -152,7 +152,7 @@ impl Pattern {
                     return Err(wrong(show_masked(*value, *mask)));
                 }
                 Ready::Any(_, Some(name)) | Ready::Open(Some(name)) => {
-                    kept.push((name.clone(), here.to_vec()))
+                    kept.push((name.clone(), here.to_vec()));
                 }
                 _ => {}
             }

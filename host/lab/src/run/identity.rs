@@ -1,0 +1,58 @@
+//! Who the card is: what everybody may ask, asked once per target.
+
+use jpkise_gp::scp03::Session;
+use jpkise_gp::workflow::read_identity;
+
+use super::bench::{Bench, TargetKind};
+
+/// Name and value of what the card tells about itself; what it does not tell is missing.
+pub fn read(bench: &mut dyn Bench) -> Vec<(String, String)> {
+    let kind = bench.kind();
+    let card = bench.card();
+    let mut facts = vec![
+        ("reader".to_owned(), card.name().to_owned()),
+        ("atr".to_owned(), hex::encode_upper(card.atr())),
+    ];
+    let capabilities = card.capabilities();
+    facts.push(("protocol".to_owned(), if capabilities.t0 { "T=0" } else { "T=1" }.to_owned()));
+    facts.push(("extended-length".to_owned(), capabilities.extended_length.to_string()));
+    facts.push(("contactless".to_owned(), capabilities.contactless.to_string()));
+    let Ok(mut session) = Session::select(card, None) else { return facts };
+    if let Some(aid) = session.aid() {
+        facts.push(("isd".to_owned(), aid.to_string()));
+    }
+    let Ok(identity) = read_identity(&mut session) else { return facts };
+    if let Some(cplc) = &identity.cplc {
+        facts.push(("cplc".to_owned(), hex::encode_upper(&cplc.raw)));
+    }
+    for (name, value) in [("iin", &identity.iin), ("cin", &identity.cin)] {
+        facts.extend(value.as_ref().map(|v| (name.to_owned(), hex::encode_upper(v))));
+    }
+    if let Some(data) = identity.card_data.as_ref().and_then(|d| d.value.as_ref()) {
+        facts.extend(data.gp_version.as_ref().map(|v| ("gp-version".to_owned(), v.clone())));
+        for protocol in &data.protocols {
+            facts.push(("scp".to_owned(), format!("SCP{:02X} i={:02X}", protocol.scp, protocol.i)));
+        }
+    }
+    if let Some(keys) = identity.key_information.as_ref().and_then(|k| k.value.as_ref()) {
+        for (kvn, length) in keys.scp03_sets() {
+            facts.push(("keys".to_owned(), format!("KVN {kvn:02X}, AES-{}", length * 8)));
+        }
+    }
+    if kind == TargetKind::Simulated {
+        facts.push(("simulated".to_owned(), env!("CARGO_PKG_VERSION").to_owned()));
+    }
+    facts
+}
+
+/// The identity by which a card is named for `--destructive`: IIN and CIN where it has them, else its CPLC's serial
+/// part, else its ATR.
+pub fn card_id(facts: &[(String, String)]) -> String {
+    let of = |name: &str| facts.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    match (of("iin"), of("cin"), of("cplc")) {
+        (Some(iin), Some(cin), _) => format!("{iin}-{cin}"),
+        // Fabricator and chip, then serial number and batch (GP Card Specification 2.3.1 section H.6).
+        (_, _, Some(cplc)) if cplc.len() >= 36 => format!("{}-{}", &cplc[..8], &cplc[20..36]),
+        _ => of("atr").unwrap_or_default().to_owned(),
+    }
+}

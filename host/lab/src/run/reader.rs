@@ -1,0 +1,197 @@
+//! Cards in readers. States are made by commands each time a case has changed something.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use jpkise_card::pcsc::{wait_for_card, ConnectOptions, PcscTransport};
+use jpkise_card::{Card, CardError, Transport};
+use jpkise_gp::keys::KeySource;
+use time::OffsetDateTime;
+
+use super::bench::{Bench, BenchError, LabCard, TargetKind, Values};
+use super::identity;
+use super::state::{issuer_aid, Maker};
+use super::tape::Tape;
+use crate::suite::model::{CardState, Changes, Need};
+
+/// How a reader is used.
+#[derive(Debug, Clone)]
+pub struct ReaderOptions {
+    /// The reader's whole name.
+    pub reader: String,
+    /// The identity of the card that may be changed; `None`: none may.
+    pub destructive: Option<String>,
+    /// Whether what cannot be taken back is allowed too.
+    pub for_good: bool,
+    /// Limit for one exchange.
+    pub timeout: Duration,
+    /// How long to wait for a card that went away.
+    pub patience: Duration,
+}
+
+/// A card in a reader.
+pub struct ReaderBench {
+    options: ReaderOptions,
+    maker: Option<Maker>,
+    tape: Tape,
+    card: LabCard,
+    isd: Option<jpkise_wire::Aid>,
+    i: Option<u8>,
+    /// The state it is in and the values of it, as long as nothing was changed since.
+    is_in: Option<(CardState, Values)>,
+    started: Instant,
+    events: Vec<(f64, String)>,
+}
+
+impl ReaderBench {
+    /// Connects. Without issuer keys no state can be made, and only cases that need none are run.
+    pub fn open(
+        options: ReaderOptions,
+        issuer: Option<Rc<dyn KeySource>>,
+        tape: Tape,
+        now: OffsetDateTime,
+    ) -> Result<Self, BenchError> {
+        let card = connect(&options, &tape)?;
+        let maker = issuer.map(|keys| Maker::new(keys, now)).transpose();
+        let maker = maker.map_err(|e| BenchError::Open(e.to_string()))?;
+        let mut bench = Self {
+            options,
+            maker,
+            tape,
+            card,
+            isd: None,
+            i: None,
+            is_in: None,
+            started: Instant::now(),
+            events: Vec::new(),
+        };
+        bench.isd = issuer_aid(&mut bench.card).ok().flatten();
+        let facts = identity::read(&mut bench);
+        let i = facts.iter().find_map(|(name, value)| (name == "scp").then(|| value.rsplit('=').next()));
+        bench.i = i.flatten().and_then(|i| u8::from_str_radix(i, 16).ok());
+        let found = identity::card_id(&facts);
+        match &bench.options.destructive {
+            Some(wanted) if *wanted != found => Err(BenchError::OtherCard { wanted: wanted.clone(), found }),
+            _ => Ok(bench),
+        }
+    }
+
+    fn note(&mut self, what: impl Into<String>) {
+        self.events.push((self.started.elapsed().as_secs_f64(), what.into()));
+    }
+
+    fn make(&mut self, state: CardState) -> Result<Values, BenchError> {
+        let Some(maker) = &mut self.maker else {
+            return Err(BenchError::state(state, "no issuer keys were given"));
+        };
+        let mut way = vec![state];
+        while let Some(before) = way.last().copied().and_then(Maker::before) {
+            way.push(before);
+        }
+        // From the state it is in, if that lies on the way.
+        let known = self.is_in.take();
+        let start = known.as_ref().and_then(|(is_in, _)| way.iter().position(|s| s == is_in));
+        let mut values = match (start, known) {
+            (Some(at), Some((_, values))) => {
+                way.truncate(at);
+                values
+            }
+            _ => Maker::common_values(self.isd),
+        };
+        for next in way.into_iter().rev() {
+            maker.step(&mut self.card, next, &mut values)?;
+        }
+        self.is_in = Some((state, values.clone()));
+        Ok(values)
+    }
+}
+
+fn connect(options: &ReaderOptions, tape: &Tape) -> Result<LabCard, BenchError> {
+    let connect = ConnectOptions { transmit_timeout: options.timeout, ..ConnectOptions::default() };
+    let transport = PcscTransport::connect(&options.reader, connect).map_err(CardError::from)?;
+    let transport: Box<dyn Transport> = Box::new(transport);
+    let mut card = Card::new(transport);
+    card.observe(tape.observer());
+    Ok(card)
+}
+
+impl Bench for ReaderBench {
+    fn kind(&self) -> TargetKind {
+        TargetKind::Reader
+    }
+
+    fn card(&mut self) -> &mut LabCard {
+        &mut self.card
+    }
+
+    fn tape(&self) -> Tape {
+        self.tape.clone()
+    }
+
+    fn bring(&mut self, state: CardState) -> Result<Values, BenchError> {
+        let values = match state {
+            CardState::Any => Maker::common_values(self.isd),
+            state => match self.is_in.as_ref().filter(|(is_in, _)| *is_in == state) {
+                Some((_, values)) => values.clone(),
+                None => self.make(state)?,
+            },
+        };
+        self.card.reset()?;
+        Ok(values)
+    }
+
+    fn left(&mut self, changes: Changes) {
+        if changes != Changes::Nothing {
+            self.is_in = None;
+        }
+    }
+
+    fn can(&mut self, need: Need) -> bool {
+        let offers = |bit: u8| self.i.is_some_and(|i| i & bit != 0);
+        match need {
+            Need::Simulator | Need::InterfaceSwitch => false,
+            Need::Reader | Need::Channels | Need::Load => true,
+            Need::ExtendedLength => self.card.capabilities().extended_length,
+            Need::PseudoRandom => offers(0x10),
+            Need::RMac => offers(0x20),
+            Need::REncryption => offers(0x40),
+        }
+    }
+
+    fn may(&self, changes: Changes) -> bool {
+        match changes {
+            Changes::Nothing => true,
+            Changes::Content => self.options.destructive.is_some(),
+            Changes::ForGood => self.options.destructive.is_some() && self.options.for_good,
+        }
+    }
+
+    fn set_contactless(&mut self, _: bool) -> bool {
+        false
+    }
+
+    fn keys(&self, name: &str) -> Option<Rc<dyn KeySource>> {
+        self.maker.as_ref()?.keys(name)
+    }
+
+    fn recover(&mut self) -> Result<(), BenchError> {
+        self.is_in = None;
+        self.note("card lost");
+        wait_for_card(&self.options.reader, self.options.patience).map_err(CardError::from)?;
+        self.card = connect(&self.options, &self.tape)?;
+        self.note("card back");
+        // Another card must not be changed in the place of the one that was named.
+        if let Some(wanted) = self.options.destructive.clone() {
+            let facts = identity::read(self);
+            let found = identity::card_id(&facts);
+            if found != wanted {
+                return Err(BenchError::OtherCard { wanted, found });
+            }
+        }
+        Ok(())
+    }
+
+    fn events(&mut self) -> Vec<(f64, String)> {
+        std::mem::take(&mut self.events)
+    }
+}

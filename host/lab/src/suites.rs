@@ -1,0 +1,37 @@
+//! The suites that travel with the program.
+
+use crate::coded::{self, Coded};
+use crate::run::runner::Item;
+use crate::suite::{self, SchemaErrors, Suite};
+
+/// The files of a suite of data; several files make one suite.
+const DATA: [(&str, &[(&str, &str)]); 2] = [
+    ("gp", &[("gp.toml", include_str!("../suites/gp.toml"))]),
+    ("scp03", &[("scp03.toml", include_str!("../suites/scp03.toml"))]),
+];
+
+/// Names of all suites, in the order in which they run.
+pub const NAMES: [&str; 2] = ["gp", "scp03"];
+
+/// What runs when no suite is named: everything that ends by itself and takes little time.
+pub const DEFAULT: [&str; 2] = ["gp", "scp03"];
+
+/// The suite of that name; several items where data and code make it up.
+pub fn find(name: &str) -> Option<Result<Vec<Item>, SchemaErrors>> {
+    let mut items = Vec::new();
+    for (_, files) in DATA.iter().filter(|(id, _)| *id == name) {
+        for (file, text) in *files {
+            match suite::read(file, text) {
+                Ok(suite) => items.push(Item::Data(suite)),
+                Err(errors) => return Some(Err(errors)),
+            }
+        }
+    }
+    items.extend(coded::ALL.iter().filter(|c: &&Coded| c.id == name).map(|c| Item::Code(*c)));
+    (!items.is_empty()).then_some(Ok(items))
+}
+
+/// Every suite of data, read.
+pub fn all_data() -> Result<Vec<Suite>, SchemaErrors> {
+    DATA.iter().flat_map(|(_, files)| files.iter()).map(|(file, text)| suite::read(file, text)).collect()
+}

@@ -1,0 +1,59 @@
+//! The suites pass on the simulated card.
+
+#![allow(clippy::unwrap_used)]
+
+use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+use jpkise_gpse::Profile;
+use jpkise_lab::run::bench::TargetKind;
+use jpkise_lab::run::runner::{lock, Options, Target};
+use jpkise_lab::run::simulated::SimulatedBench;
+use jpkise_lab::run::{run, Tape, TargetReport, Verdict};
+use jpkise_lab::{simulator, suites};
+use time::macros::datetime;
+
+fn target(name: &str) -> Target {
+    let open = || {
+        let keys = Rc::new(simulator::test_keys().unwrap());
+        let now = datetime!(2026-11-23 00:00 UTC);
+        let bench = SimulatedBench::new(Box::new(Profile::default), keys, Tape::default(), now)?;
+        Ok(Box::new(bench) as Box<dyn jpkise_lab::run::Bench>)
+    };
+    Target { name: name.to_owned(), kind: TargetKind::Simulated, open: Box::new(open) }
+}
+
+fn options() -> Options {
+    Options { only: Vec::new(), seed: 1, seconds: 1, stop: Arc::new(AtomicBool::new(false)) }
+}
+
+fn run_suite(name: &str) -> TargetReport {
+    let items = suites::find(name).unwrap().unwrap_or_else(|e| panic!("{e}"));
+    let under_way = run(vec![target("sim")], items, &options());
+    while under_way.events.recv().is_ok() {}
+    let report = lock(&under_way.reports).remove(0);
+    assert_eq!(report.error, None);
+    report
+}
+
+#[test]
+fn every_data_suite_passes_on_the_simulated_card() {
+    for name in suites::NAMES {
+        let report = run_suite(name);
+        assert!(!report.cases.is_empty());
+        for case in &report.cases {
+            if !matches!(case.verdict, Verdict::Passed | Verdict::Skipped(_)) {
+                eprintln!("{}/{}: {:#?}", case.suite, case.id, case.verdict);
+            }
+        }
+        let bad = report.cases.iter().filter(|c| !c.verdict.is_good()).count();
+        eprintln!(
+            "{name}: {} cases, {bad} bad, {} skipped, {:.1} s",
+            report.cases.len(),
+            report.count("skipped"),
+            report.seconds
+        );
+        assert_eq!(bad, 0, "{name}");
+    }
+}
