@@ -79,11 +79,6 @@ impl App {
         }
     }
 
-    /// Whether somebody sits before this run: input and talk are on a terminal.
-    pub fn is_attended(&self) -> bool {
-        io::stdin().is_terminal() && io::stderr().is_terminal()
-    }
-
     /// Asks for something that has to be typed out, for what cannot be undone. `--yes` does not answer it.
     pub fn typed(&self, question: &Text, expected: &str) -> Result<(), CliError> {
         let refused = || CliError::new(Exit::Policy, Text::new("err-consent"));

@@ -61,6 +61,16 @@ impl Keys {
             }
             Err(error) => return Err(error.into()),
         };
+        Self::allowed(app, arguments, target, source, kvn)
+    }
+
+    fn allowed(
+        app: &App,
+        arguments: &KeyArgs,
+        target: &Target,
+        source: SoftwareKeys,
+        kvn: Option<u8>,
+    ) -> Result<Self, CliError> {
         if source.has_published_key() && !target.simulated && !app.global.lab {
             return Err(
                 CliError::new(Exit::Policy, Text::new("err-test-key")).next(Text::new("rec-test-key"))
@@ -72,6 +82,14 @@ impl Keys {
             Some(TryLedger::new(state_directory()?.join("tries"), arguments.max_failures))
         };
         Ok(Self { source: Box::new(source), kvn: kvn.unwrap_or(0), ledger, chip: OnceCell::new() })
+    }
+
+    /// The public test keys, where they may be tried at all.
+    pub fn test(app: &App, arguments: &KeyArgs, target: &Target) -> Result<Self, CliError> {
+        let keys = simulator::test_keys().map_err(|e| CliError::internal(e.to_string()))?;
+        let spec = KeySpec { kvn: arguments.kvn.clone(), ..KeySpec::default() };
+        let kvn = spec.kvn()?;
+        Self::allowed(app, arguments, target, keys, kvn)
     }
 
     /// Opens a channel to `domain` (`None`: the issuer's), counting failures on a real card.

@@ -16,6 +16,7 @@ mod work;
 
 use jpkise_gp::scp03::Session;
 use jpkise_gp::workflow::{ChannelOptions, LevelChoice};
+use unicode_width::UnicodeWidthStr;
 
 use crate::app::App;
 use crate::args::gp::{DomainVerb, GpArgs, GpVerb, StatusVerb};
@@ -24,6 +25,9 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::i18n::Text;
 use crate::keys::{chip_id, Channel, Keys, Selection};
+
+/// Columns of a field's name.
+const FIELD_NAME: usize = 24;
 
 /// Runs the verb.
 pub fn run(app: &App, arguments: &GpArgs) -> Result<(), CliError> {
@@ -122,8 +126,10 @@ impl Gp<'_> {
         self.app.result(&self.app.messages.say(text))
     }
 
-    /// A line `name: value` of result, indented.
+    /// A line `name  value` of result, indented, values below one another.
     fn field(&self, name: &str, value: impl std::fmt::Display) -> Result<(), CliError> {
-        self.line(&Text::new("gp-field").nested("name", Text::new(name)).with("value", value))
+        let name = self.app.messages.get(name);
+        let padding = " ".repeat(FIELD_NAME.saturating_sub(name.width()));
+        self.app.result(&format!("  {name}{padding}  {value}"))
     }
 }
