@@ -128,7 +128,11 @@ fn change(
             _ => Destination::add(new.new_kvn),
         }
         .map_err(GpError::from)?;
-        let source = new_keys(gp, new)?;
+        let generated = new.generate.as_ref().map(|_| generate(new));
+        let source = match &generated {
+            Some(text) => KeySpec::from_text(text)?.keys()?,
+            None => named_keys(new)?,
+        };
         if source.has_published_key() && !target.simulated && !gp.app.global.lab {
             return Err(CliError::new(Exit::Policy, Text::new("err-test-key")).next(Text::new("rec-test-key")));
         }
@@ -138,6 +142,12 @@ fn change(
         if gp.app.global.dry_run {
             withhold(&plan, new, old);
             return plan.finish(&Text::new("gp-dry-run"), json!({}));
+        }
+        // On disk before they are on the card: keys that only the card knows lock everybody out.
+        if let (Some(text), Some(path)) = (&generated, &new.generate) {
+            write_private(path, text)
+                .map_err(|error| file_not_written(path, &error).next(Text::new("rec-generate")))?;
+            gp.app.talk(&Text::new("gp-keys-written").with("path", path.display()));
         }
         let domain = gp.arguments.channel.sd;
         let (kvn, chosen) = (keys.kvn, gp.arguments.channel.level.map_or(LevelChoice::Best, LevelChoice::Exactly));
@@ -231,10 +241,7 @@ fn withhold(plan: &Plan<'_>, new: &NewKeysArgs, old: Old) {
     }
 }
 
-fn new_keys(gp: &Gp<'_>, new: &NewKeysArgs) -> Result<SoftwareKeys, CliError> {
-    if let Some(path) = &new.generate {
-        return generate(gp, new, path);
-    }
+fn named_keys(new: &NewKeysArgs) -> Result<SoftwareKeys, CliError> {
     let secret = |text: &Option<String>| text.clone().map(Zeroizing::new);
     let options = KeySpec {
         key: secret(&new.new_key),
@@ -254,26 +261,23 @@ fn new_keys(gp: &Gp<'_>, new: &NewKeysArgs) -> Result<SoftwareKeys, CliError> {
     Ok(spec.keys()?)
 }
 
-/// Random keys, on disk before they are on the card: keys that only the card knows lock everybody out.
-fn generate(gp: &Gp<'_>, new: &NewKeysArgs, path: &Path) -> Result<SoftwareKeys, CliError> {
+/// Random keys as the text of a key file.
+fn generate(new: &NewKeysArgs) -> Zeroizing<String> {
     let length = match new.bits.as_str() {
         "256" => 32,
         "192" => 24,
         _ => 16,
     };
-    let mut text = Zeroizing::new(String::new());
+    let mut text = Zeroizing::new(String::with_capacity(256));
     for name in ["enc", "mac", "dek"] {
         let mut key = Zeroizing::new(vec![0; length]);
         OsRng.fill_bytes(&mut key);
-        text.push_str(&format!("{name} = {}\n", *Zeroizing::new(hex::encode(&*key))));
+        for part in [name, " = ", Zeroizing::new(hex::encode(&*key)).as_str(), "\n"] {
+            text.push_str(part);
+        }
     }
     text.push_str(&format!("kvn = {:02X}\n", new.new_kvn));
-    let spec = KeySpec::from_text(&text)?;
-    if !gp.app.global.dry_run {
-        write_private(path, &text).map_err(|error| file_not_written(path, &error).next(Text::new("rec-generate")))?;
-        gp.app.talk(&Text::new("gp-keys-written").with("path", path.display()));
-    }
-    Ok(spec.keys()?)
+    text
 }
 
 /// A new file that its owner alone can read, on the disk when this returns.

@@ -120,8 +120,13 @@ fn leaf(gp: &Gp<'_>, entry: &Entry) -> Node {
 fn line(gp: &Gp<'_>, entry: &Entry) -> String {
     let mut line = gp.app.messages.say(&words::entry(entry));
     let mut more = Vec::new();
-    if let Some(privileges) = entry.privileges.filter(|p| p.names().next().is_some()) {
-        more.push(words::privileges(gp.app, privileges));
+    // An issuer's domain has nearly all of them, and a domain is one: `gp status AID` shows the whole list.
+    if let Some(privileges) = entry.privileges.filter(|_| entry.life_cycle.kind != Kind::IssuerDomain) {
+        let names = privileges.names().filter(|name| *name != "security-domain");
+        let names: Vec<_> = names.map(|name| words::privilege(gp.app, name)).collect();
+        if !names.is_empty() {
+            more.push(names.join(&gp.app.messages.get("list-separator")));
+        }
     }
     if let Some(load_file) = entry.load_file {
         more.push(gp.app.messages.say(&Text::new("gp-from-load-file").with("aid", load_file)));

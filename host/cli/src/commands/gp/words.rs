@@ -52,9 +52,13 @@ pub fn life_cycle(state: LifeCycle) -> String {
 
 /// Privileges in words of the language.
 pub fn privileges(app: &App, privileges: Privileges) -> String {
-    let words: Vec<_> =
-        privileges.names().map(|name| app.messages.get(&format!("privilege-{name}"))).collect();
+    let words: Vec<_> = privileges.names().map(|name| privilege(app, name)).collect();
     words.join(&app.messages.get("list-separator"))
+}
+
+/// One privilege in words of the language.
+pub fn privilege(app: &App, name: &str) -> String {
+    app.messages.get(&format!("privilege-{name}"))
 }
 
 /// A whole entry on one line: what it is, AID, state.

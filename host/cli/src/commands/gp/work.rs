@@ -73,7 +73,7 @@ impl<'a> Plan<'a> {
     /// Remembers a command that is not sent.
     pub fn withhold(&self, command: &CommandApdu) {
         let text = if let Some(secret) = command.secret() {
-            format!("{} ({}, {})", hex::encode_upper(command.header()), secret.name(), command.data().len())
+            format!("{} ({})", hex::encode_upper(command.header()), secret.name())
         } else {
             command.to_bytes().map(|bytes| hex::encode_upper(bytes.as_slice())).unwrap_or_default()
         };
