@@ -79,6 +79,24 @@ impl App {
         }
     }
 
+    /// Asks for something that has to be typed out, for what cannot be undone. `--yes` does not answer it.
+    pub fn typed(&self, question: &Text, expected: &str) -> Result<(), CliError> {
+        let refused = || CliError::new(Exit::Policy, Text::new("err-consent"));
+        if !io::stdin().is_terminal() {
+            return Err(refused());
+        }
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{} ", self.messages.say(question));
+        let _ = err.flush();
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map_err(CliError::from)?;
+        if answer.trim().eq_ignore_ascii_case(expected) {
+            Ok(())
+        } else {
+            Err(refused())
+        }
+    }
+
     /// Says an error and its next steps on standard error; with `--json` it is the run's object too, unless the result
     /// has been printed already (a check that found something: the findings are the object).
     pub fn report(&self, error: &CliError) {
@@ -98,6 +116,11 @@ pub fn write_json_error(messages: &Messages, error: &CliError) {
         "error": error.key(),
         "message": messages.say(&error.what),
         "detail": error.detail,
+        "causes": error.causes.iter().map(|cause| serde_json::json!({
+            "cause": cause.key(),
+            "text": messages.get(cause.key()),
+            "next": messages.get(cause.next_key()),
+        })).collect::<Vec<_>>(),
         "next": error.next.iter().map(|t| messages.say(t)).collect::<Vec<_>>(),
         "status_word": error.sw.map(|sw| sw.to_string()),
         "tries_left": error.tries_left,
@@ -112,6 +135,13 @@ pub fn talk_error(messages: &Messages, error: &CliError) {
     talk_line(&format!("{} {}", messages.get("error-prefix"), messages.say(&error.what)));
     if let Some(detail) = &error.detail {
         talk_line(&format!("  {detail}"));
+    }
+    if !error.causes.is_empty() {
+        talk_line(&format!("  {}", messages.get("causes-heading")));
+    }
+    for (cause, number) in error.causes.iter().zip(1..) {
+        talk_line(&format!("  {number}. {}", messages.get(cause.key())));
+        talk_line(&format!("     → {}", messages.get(cause.next_key())));
     }
     for step in &error.next {
         talk_line(&format!("  → {}", messages.say(step)));

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use jpkise_gp::explain::Cause;
 use jpkise_wire::StatusWord;
 
 use crate::exit::Exit;
@@ -16,6 +17,8 @@ pub struct CliError {
     pub what: Text,
     /// The technical line behind it, in English.
     pub detail: Option<String>,
+    /// Likely causes of a card's refusal, the likeliest first; each has a next step of its own.
+    pub causes: &'static [Cause],
     /// What to do next, most likely first.
     pub next: Vec<Text>,
     /// The card's answer, if it was one.
@@ -34,6 +37,7 @@ impl CliError {
             exit,
             what,
             detail: None,
+            causes: &[],
             next: Vec::new(),
             sw: None,
             tries_left: None,
@@ -51,6 +55,13 @@ impl CliError {
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// With the likely causes of a refusal.
+    #[must_use]
+    pub fn because(mut self, causes: &'static [Cause]) -> Self {
+        self.causes = causes;
         self
     }
 

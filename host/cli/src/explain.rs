@@ -5,8 +5,9 @@ use std::path::Path;
 use jpkise_card::pcsc::FindReaderError;
 use jpkise_card::trace::TraceReadError;
 use jpkise_card::{CardError, TransportError};
+use jpkise_gp::explain::causes;
 use jpkise_gp::scp03::ScpError;
-use jpkise_gp::GpError;
+use jpkise_gp::{GpError, Stage};
 use jpkise_gpse::runtime::jcardsim::LaunchError;
 use jpkise_gpse::vpcd::VpcdError;
 use jpkise_jcvm::store::SnapshotError;
@@ -106,7 +107,10 @@ impl From<ScpError> for CliError {
             ScpError::Card(error) => error.into(),
             ScpError::Select { aid, sw } => {
                 let name = aid.map_or_else(|| "ISD".to_owned(), |a| a.to_string());
-                Self::new(Exit::Refused, Text::new("err-select").with("aid", name)).detail(detail).status(sw)
+                Self::new(Exit::Refused, Text::new("err-select").with("aid", name))
+                    .detail(detail)
+                    .status(sw)
+                    .because(causes(Stage::Select, sw))
             }
             ScpError::Refused(refused) => {
                 let kvn = format!("{:02X}", refused.kvn);
@@ -114,6 +118,7 @@ impl From<ScpError> for CliError {
                     .detail(detail)
                     .next(Text::new("rec-refused-before-keys").with("kvn", kvn))
                     .status(refused.sw)
+                    .because(causes(Stage::InitializeUpdate, refused.sw))
             }
             ScpError::Cryptogram(differs) => {
                 let kvn = format!("{:02X}", differs.set.kvn);
@@ -123,7 +128,8 @@ impl From<ScpError> for CliError {
             ScpError::HostRefused(refused) => Self::new(Exit::Authentication, Text::new("err-host-refused"))
                 .detail(detail)
                 .next(Text::new("rec-host-refused"))
-                .status(refused.sw),
+                .status(refused.sw)
+                .because(causes(Stage::ExternalAuthenticate, refused.sw)),
             ScpError::LevelNotOffered { level, i } => {
                 Self::new(Exit::Refused, Text::new("err-level").with("level", level).with("i", i))
                     .next(Text::new("rec-level"))
@@ -146,17 +152,35 @@ impl From<GpError> for CliError {
         match error {
             GpError::Channel(error) => error.into(),
             GpError::Refused(refusal) => {
-                let subject = refusal.subject.map(|aid| aid.to_string());
-                let error = refused(refusal.stage.command(), refusal.sw);
-                match subject {
-                    Some(aid) => error.detail(aid),
-                    None => error,
+                let mut subject: Vec<String> = refusal.subject.iter().map(ToString::to_string).collect();
+                // How far it had come is what two runs are compared by.
+                subject.extend(refusal.progress.map(|p| {
+                    format!("block {} of {}, {} of {} bytes", p.blocks + 1, p.of_blocks, p.bytes, p.of_bytes)
+                }));
+                let error =
+                    refused(refusal.stage.command(), refusal.sw).because(causes(refusal.stage, refusal.sw));
+                if subject.is_empty() {
+                    error
+                } else {
+                    error.detail(subject.join(": "))
                 }
             }
             GpError::Answer { stage, .. } => {
                 Self::new(Exit::Refused, Text::new("err-answer").with("command", stage.command()))
                     .detail(detail)
             }
+            GpError::Build(_) => Self::new(Exit::Usage, Text::new("err-build")).detail(detail),
+            GpError::KeyCheck { kvn, .. } => {
+                Self::new(Exit::Refused, Text::new("err-key-check").with("kvn", format!("{kvn:02X}")))
+                    .detail(detail)
+                    .next(Text::new("rec-key-check"))
+            }
+            GpError::NewKeysUnproven { kvn, .. } => {
+                Self::new(Exit::Partial, Text::new("err-new-keys-unproven").with("kvn", format!("{kvn:02X}")))
+                    .detail(detail)
+                    .next(Text::new("rec-new-keys-unproven"))
+            }
+            GpError::Tries(error) => error.into(),
             GpError::Level { offered, demanded } => {
                 Self::new(Exit::Refused, Text::new("err-level").with("level", demanded).with("i", offered))
                     .detail(detail)

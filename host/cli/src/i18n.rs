@@ -223,4 +223,19 @@ mod tests {
         assert_eq!(english.say(&text), "0  R  x");
         assert_eq!(english.get("no-such-message"), "no-such-message");
     }
+
+    #[test]
+    fn every_cause_of_a_refusal_has_its_words_in_both_languages() {
+        for language in [Language::En, Language::Ja] {
+            let messages = Messages::new(language);
+            for cause in jpkise_gp::explain::Cause::ALL {
+                for key in [cause.key(), cause.next_key()] {
+                    assert!(messages.has(key), "{language:?}: {key}");
+                }
+            }
+            for name in jpkise_gp::registry::Privileges::known_names() {
+                assert!(messages.has(&format!("privilege-{name}")), "{language:?}: {name}");
+            }
+        }
+    }
 }

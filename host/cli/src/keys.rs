@@ -1,11 +1,12 @@
 //! From the key options to an open secure channel: who may use which key on which card, and how often.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use jpkise_gp::commands::get_data::TAG_CPLC;
 use jpkise_gp::identity::Cplc;
 use jpkise_gp::keys::{KeySource, KeySpec, KeySpecError, SoftwareKeys, TryError, TryLedger};
-use jpkise_gp::scp03::{Authenticated, Session};
+use jpkise_gp::scp03::{Authenticated, Selected, Session};
 use jpkise_gp::workflow::{self, ChannelOptions};
 
 use jpkise_lab::simulator;
@@ -27,10 +28,14 @@ pub struct Keys {
     /// Key version named with them; 00 for the domain's default.
     pub kvn: u8,
     ledger: Option<TryLedger>,
+    chip: OnceCell<String>,
 }
 
 /// A session with the issuer's or another security domain.
 pub type Channel<'a, 'k> = Session<'a, Box<dyn jpkise_card::Transport>, Authenticated<'k>>;
+
+/// An application that is selected, without a channel.
+pub type Selection<'a> = Session<'a, Box<dyn jpkise_card::Transport>, Selected>;
 
 impl Keys {
     /// The keys that the options, the key file, the environment or the answer to a question name. Without any, a
@@ -56,6 +61,16 @@ impl Keys {
             }
             Err(error) => return Err(error.into()),
         };
+        Self::allowed(app, arguments, target, source, kvn)
+    }
+
+    fn allowed(
+        app: &App,
+        arguments: &KeyArgs,
+        target: &Target,
+        source: SoftwareKeys,
+        kvn: Option<u8>,
+    ) -> Result<Self, CliError> {
         if source.has_published_key() && !target.simulated && !app.global.lab {
             return Err(
                 CliError::new(Exit::Policy, Text::new("err-test-key")).next(Text::new("rec-test-key"))
@@ -66,7 +81,15 @@ impl Keys {
         } else {
             Some(TryLedger::new(state_directory()?.join("tries"), arguments.max_failures))
         };
-        Ok(Self { source: Box::new(source), kvn: kvn.unwrap_or(0), ledger })
+        Ok(Self { source: Box::new(source), kvn: kvn.unwrap_or(0), ledger, chip: OnceCell::new() })
+    }
+
+    /// The public test keys, where they may be tried at all.
+    pub fn test(app: &App, arguments: &KeyArgs, target: &Target) -> Result<Self, CliError> {
+        let keys = simulator::test_keys().map_err(|e| CliError::internal(e.to_string()))?;
+        let spec = KeySpec { kvn: arguments.kvn.clone(), ..KeySpec::default() };
+        let kvn = spec.kvn()?;
+        Self::allowed(app, arguments, target, keys, kvn)
     }
 
     /// Opens a channel to `domain` (`None`: the issuer's), counting failures on a real card.
@@ -85,21 +108,44 @@ impl Keys {
         card: &'a mut AnyCard,
         options: &ChannelOptions,
     ) -> Result<Channel<'a, 'k>, CliError> {
-        let source = self.source.as_ref();
-        match &self.ledger {
-            None => Ok(workflow::open_channel(card, source, options, &mut OsRng)?),
-            Some(ledger) => {
-                let chip = chip_id(card)?;
-                Ok(workflow::open_channel_counted(card, source, options, &mut OsRng, ledger, &chip)?)
-            }
+        // An application other than the issuer's domain could misread the question who the card is.
+        if options.aid.is_some() {
+            self.counted(card)?;
         }
+        self.open_selected(Session::select(card, options.aid.as_ref())?, options)
+    }
+
+    /// Opens a channel to what is selected already: the issuer's domain, or any other after [`Self::counted`].
+    pub fn open_selected<'a, 'k>(
+        &'k self,
+        mut session: Selection<'a>,
+        options: &ChannelOptions,
+    ) -> Result<Channel<'a, 'k>, CliError> {
+        let source = self.source.as_ref();
+        let Some(ledger) = &self.ledger else {
+            return Ok(workflow::open_selected(session, source, options, &mut OsRng)?);
+        };
+        if self.chip.get().is_none() {
+            // Told once a run: whoever else set it has set the same.
+            let _ = self.chip.set(chip_id(&mut session)?);
+        }
+        let chip = self.chip.get().map_or("", String::as_str);
+        Ok(workflow::open_selected_counted(session, source, options, &mut OsRng, ledger, chip)?)
+    }
+
+    /// Where this card's failures are counted, and its name there; nowhere for a simulated card.
+    pub fn counted(&self, card: &mut AnyCard) -> Result<Option<(&TryLedger, &str)>, CliError> {
+        let Some(ledger) = &self.ledger else { return Ok(None) };
+        if self.chip.get().is_none() {
+            let _ = self.chip.set(chip_id(&mut Session::select(card, None)?)?);
+        }
+        Ok(Some((ledger, self.chip.get().map_or("", String::as_str))))
     }
 }
 
-/// What failures are counted under: the chip's own number where it tells one, its ATR otherwise.
-fn chip_id(card: &mut AnyCard) -> Result<String, CliError> {
-    let mut session = Session::select(card, None)?;
-    let cplc = workflow::get_data(&mut session, TAG_CPLC)?;
+/// The chip's own number where it tells one, its ATR otherwise. Asked of the issuer's domain.
+pub fn chip_id(session: &mut Selection<'_>) -> Result<String, CliError> {
+    let cplc = workflow::get_data(session, TAG_CPLC)?;
     let chip = cplc.and_then(|bytes| Cplc::parse(&bytes).ok()).map(|cplc| cplc.chip_id());
     Ok(chip.unwrap_or_else(|| hex::encode_upper(session.card().atr())))
 }

@@ -203,6 +203,11 @@ impl Privileges {
         PRIVILEGES.iter().find(|p| p.name == name).map(|p| Self(p.value))
     }
 
+    /// Stable names of all privileges, in the tables' order.
+    pub fn known_names() -> impl Iterator<Item = &'static str> {
+        PRIVILEGES.iter().map(|p| p.name)
+    }
+
     /// Stable names of the privileges held, in the tables' order; message keys and JSON values.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         PRIVILEGES.iter().filter(move |p| self.0 & p.mask == p.value).map(|p| p.name)

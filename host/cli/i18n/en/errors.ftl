@@ -148,3 +148,46 @@ err-no-home = neither XDG_STATE_HOME nor HOME names a folder to remember failed 
 ask-key = Key (hexadecimal):
 err-card-profile = the profile gives no card
 rec-card-profile = docs/profiles.md explains the keys; host/gpse/profiles holds two examples.
+err-build = this cannot be coded into a command
+err-key-check = the card computed other check values for key version { $kvn } than these keys have: it holds other keys
+rec-key-check = The old keys are still there unless they were replaced in place. Check Key-DEK, delete the new version, and try again.
+err-new-keys-unproven = key version { $kvn } is on the card but opens no channel; nothing was deleted
+rec-new-keys-unproven = The old keys still open the card. Delete the new version with them, and look at length and type of the new keys.
+err-other-card = this is another card: { $expected } was named, { $found } is in the reader; nothing was sent to it
+rec-other-card = Insert the card that --card-id names; "jpkise gp info" shows a card's id.
+err-not-on-card = { $aid } is not on the card, or this security domain does not see it
+rec-not-on-card = "jpkise gp list" shows what is there.
+err-issuer-stays = { $aid } is the issuer security domain: no card deletes it
+err-still-needed = { $aid } is needed by { $count ->
+    [one] { $dependents }
+   *[other] { $count } others: { $dependents }
+  }; nothing was sent
+rec-still-needed = --related deletes these too, with their data.
+err-no-domain = { $aid } is no security domain but: { $kind }
+err-no-module = { $aid } has no module { $module }, but: { $modules }
+err-no-applet = { $aid } has no applet
+rec-no-applet = A library is loaded with "jpkise gp load".
+err-preflight = { $count ->
+    [one] this card does not take it, for one reason
+   *[other] this card does not take it, for { $count } reasons
+  }; nothing was changed
+rec-verify = "jpkise cap verify" shows all findings. --export-path names export files of imported packages; --unverified loads it all the same.
+err-partial-list = the card broke off its list: more may be on it than is shown
+rec-partial-list = Run again with --trace FILE; "jpkise trace show" shows where it stopped.
+err-state-of-other = this state does not belong to what was named
+rec-state-of-other = The card: op-ready, initialized, secured, card-locked, terminated. Applications and domains: selectable, personalized, locked, unlocked, or a byte in hexadecimal.
+err-kvn-there = key version { $kvn } is on the card already
+rec-kvn-there = Choose another --new-kvn; "jpkise gp keys list" shows those in use.
+err-kvn-not-there = key version { $kvn } is not on the card
+rec-keys-list = "jpkise gp keys list" shows what is there.
+err-kvn-in-use = key version { $kvn } is the one this channel uses; deleting it could leave nobody with a key
+rec-kvn-in-use = Open the channel with another version (--kvn and its keys), or put a new set first.
+err-no-set = the domain has no key set to replace
+rec-no-set = "jpkise gp keys put" adds one.
+err-which-set = the domain has several key sets: name the one to be replaced with --old
+err-new-key-missing = no new key was given
+rec-new-key = Give --new-key, or --new-enc, --new-mac and --new-dek, or --new-key-file, or --generate FILE for random keys.
+rec-generate = Name a file that does not exist yet, in a folder where you may write.
+rec-terminate = Type { $id }, or give --card-id { $id } together with --yes.
+rec-extradite = It is installed, but not in that domain yet: jpkise gp domain extradite { $aid } --to { $domain }
+err-reset-secured = "reset" ends every secure channel: leave it out, or leave out --secure

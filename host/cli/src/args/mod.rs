@@ -2,6 +2,7 @@
 
 mod cap;
 mod card;
+pub mod gp;
 
 use std::path::PathBuf;
 
@@ -72,6 +73,8 @@ pub enum Command {
         #[command(subcommand)]
         verb: CapVerb,
     },
+    /// Any GlobalPlatform card: what is on it, loading, domains, keys, life cycle.
+    Gp(gp::GpArgs),
     /// Recorded exchanges.
     Trace {
         /// The verb.

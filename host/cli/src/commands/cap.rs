@@ -61,7 +61,7 @@ fn not_readable(path: &Path, reason: String) -> CliError {
 }
 
 /// The built-in tables, with the user's export files in front.
-fn exports(paths: &[std::path::PathBuf], mut set: ExportSet) -> Result<ExportSet, CliError> {
+pub(super) fn exports(paths: &[std::path::PathBuf], mut set: ExportSet) -> Result<ExportSet, CliError> {
     for path in paths {
         set.add_path(path).map_err(|error| {
             CliError::new(Exit::Usage, Text::new("err-export-path")).detail(error.to_string())

@@ -59,6 +59,12 @@ pub fn install(channel: &mut impl Exchange, instance: &ForInstall) -> Result<(),
     Ok(())
 }
 
+/// Installs an instance and leaves it INSTALLED.
+pub fn install_only(channel: &mut impl Exchange, instance: &ForInstall) -> Result<(), GpError> {
+    demand(channel, Stage::InstallForInstall, Some(instance.application), &instance.command())?;
+    Ok(())
+}
+
 /// Makes an INSTALLED instance selectable.
 pub fn make_selectable(
     channel: &mut impl Exchange,
@@ -95,6 +101,12 @@ pub fn set_application_status(
     state: u8,
 ) -> Result<(), GpError> {
     demand(channel, Stage::SetStatus, Some(application), &set_status::set_application(&application, state))?;
+    Ok(())
+}
+
+/// As [`set_application_status`], for a security domain with everything in it.
+pub fn set_domain_status(channel: &mut impl Exchange, domain: Aid, state: u8) -> Result<(), GpError> {
+    demand(channel, Stage::SetStatus, Some(domain), &set_status::set_domain_and_applications(&domain, state))?;
     Ok(())
 }
 

@@ -4,12 +4,12 @@ use jpkise_card::{Card, Transport};
 use jpkise_wire::scp03::{KeyCheckValue, KeyLength};
 use jpkise_wire::Aid;
 
-use super::open::{open_channel, ChannelOptions, LevelChoice};
+use super::open::{open_channel, open_channel_counted, ChannelOptions, LevelChoice};
 use super::{demand, Exchange};
 use crate::commands::delete as delete_command;
 use crate::commands::put_key::{self as command, Destination, KeyBlock, PutKeyAnswer};
 use crate::error::{GpError, Stage};
-use crate::keys::{KeySet, KeySource};
+use crate::keys::{KeySet, KeySource, TryLedger};
 use crate::random::SecureRandom;
 use crate::scp03::{Authenticated, ScpError, Session, SessionInfo};
 
@@ -87,6 +87,8 @@ pub struct RotateRequest<'a> {
     pub level: LevelChoice,
     /// Version to delete once the new set is proven, when it was added beside it.
     pub remove: Option<u8>,
+    /// Where failed authentications are counted, and the card's name there.
+    pub counted: Option<(&'a TryLedger, &'a str)>,
 }
 
 /// What a change of keys did.
@@ -112,12 +114,13 @@ pub fn rotate_keys<T: Transport>(
         level: request.level,
         ..ChannelOptions::default()
     };
-    let mut session = open_channel(card, request.old, &options, rng)?;
+    let mut session = open(card, request.old, &options, request.counted, rng)?;
     let put = put_keys(&mut session, request.new, request.to, request.form)?;
     drop(session);
 
     let options = ChannelOptions { kvn: put.kvn, ..options };
-    let mut session = open_channel(card, request.new, &options, rng).map_err(|error| match error {
+    let session = open(card, request.new, &options, request.counted, rng);
+    let mut session = session.map_err(|error| match error {
         GpError::Channel(error) if !is_transport(&error) => {
             GpError::NewKeysUnproven { kvn: put.kvn, error: Box::new(error) }
         }
@@ -128,6 +131,19 @@ pub fn rotate_keys<T: Transport>(
         delete_key(&mut session, old)?;
     }
     Ok(RotateReport { put, proven, removed: request.remove })
+}
+
+fn open<'a, 'k, T: Transport>(
+    card: &'a mut Card<T>,
+    keys: &'k dyn KeySource,
+    options: &ChannelOptions,
+    counted: Option<(&TryLedger, &str)>,
+    rng: &mut dyn SecureRandom,
+) -> Result<Session<'a, T, Authenticated<'k>>, GpError> {
+    match counted {
+        None => open_channel(card, keys, options, rng),
+        Some((ledger, name)) => open_channel_counted(card, keys, options, rng, ledger, name),
+    }
 }
 
 fn is_transport(error: &ScpError) -> bool {

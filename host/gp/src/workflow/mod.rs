@@ -9,17 +9,21 @@ mod load_file;
 mod open;
 mod preflight;
 mod registry;
+mod removal;
 
 pub use content::{
-    create_domain, delete, extradite, install, load, make_selectable, personalize, set_application_status,
-    set_card_status, store_blocks, DomainRequest, LoadRequest,
+    create_domain, delete, extradite, install, install_only, load, make_selectable, personalize,
+    set_application_status, set_card_status, set_domain_status, store_blocks, DomainRequest, LoadRequest,
 };
 pub use identity::{get_data, read_identity};
 pub use keys::{delete_key, put_keys, rotate_keys, PutKeysReport, RotateReport, RotateRequest};
 pub use load_file::LoadFile;
-pub use open::{open_channel, open_channel_counted, ChannelOptions, LevelChoice};
+pub use open::{
+    open_channel, open_channel_counted, open_selected, open_selected_counted, ChannelOptions, LevelChoice,
+};
 pub use preflight::{plan_removal, preflight, remove, LoadNeeds, Obstacle, Removal};
-pub use registry::read_registry;
+pub use removal::{plan_deletion, Deletion, DeletionError, DeletionStep};
+pub use registry::{read_content, read_entry, read_registry};
 
 use jpkise_card::{CommandApdu, ResponseApdu, Transport};
 use jpkise_wire::Aid;

@@ -7,7 +7,7 @@ use jpkise_wire::Aid;
 use crate::error::GpError;
 use crate::keys::{KeySource, TryLedger};
 use crate::random::SecureRandom;
-use crate::scp03::{Authenticated, Initialized, Policy, ScpError, Session};
+use crate::scp03::{Authenticated, Initialized, Policy, ScpError, Selected, Session};
 
 /// Which security level to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum LevelChoice {
     AtLeast(SecurityLevel),
     /// This one.
     Exactly(SecurityLevel),
+    /// Integrity alone: C-MAC, with R-MAC where the card offers it. For content that is no secret, in larger blocks.
+    Integrity,
 }
 
 /// How to open a channel.
@@ -67,7 +69,17 @@ pub fn open_channel<'a, 'k, T: Transport>(
     options: &ChannelOptions,
     rng: &mut dyn SecureRandom,
 ) -> Result<Session<'a, T, Authenticated<'k>>, GpError> {
-    let session = Session::select(card, options.aid.as_ref())?.with_policy(options.policy);
+    open_selected(Session::select(card, options.aid.as_ref())?, keys, options, rng)
+}
+
+/// As [`open_channel`], to what `session` has selected already.
+pub fn open_selected<'a, 'k, T: Transport>(
+    session: Session<'a, T, Selected>,
+    keys: &'k dyn KeySource,
+    options: &ChannelOptions,
+    rng: &mut dyn SecureRandom,
+) -> Result<Session<'a, T, Authenticated<'k>>, GpError> {
+    let session = session.with_policy(options.policy);
     authenticate(session.initialize_update(keys, options.kvn, rng)?, options.level)
 }
 
@@ -81,8 +93,29 @@ pub fn open_channel_counted<'a, 'k, T: Transport>(
     ledger: &TryLedger,
     card_id: &str,
 ) -> Result<Session<'a, T, Authenticated<'k>>, GpError> {
-    let attempt = ledger.begin(card_id, options.kvn)?;
-    match open_channel(card, keys, options, rng) {
+    counted(ledger, card_id, options.kvn, || open_channel(card, keys, options, rng))
+}
+
+/// [`open_selected`] with failures counted as in [`open_channel_counted`].
+pub fn open_selected_counted<'a, 'k, T: Transport>(
+    session: Session<'a, T, Selected>,
+    keys: &'k dyn KeySource,
+    options: &ChannelOptions,
+    rng: &mut dyn SecureRandom,
+    ledger: &TryLedger,
+    card_id: &str,
+) -> Result<Session<'a, T, Authenticated<'k>>, GpError> {
+    counted(ledger, card_id, options.kvn, || open_selected(session, keys, options, rng))
+}
+
+fn counted<S>(
+    ledger: &TryLedger,
+    card_id: &str,
+    kvn: u8,
+    open: impl FnOnce() -> Result<S, GpError>,
+) -> Result<S, GpError> {
+    let attempt = ledger.begin(card_id, kvn)?;
+    match open() {
         Ok(session) => {
             attempt.succeeded()?;
             Ok(session)
@@ -112,6 +145,8 @@ pub(super) fn authenticate<'a, 'k, T: Transport>(
     let level = match choice {
         LevelChoice::Best => offered,
         LevelChoice::Exactly(level) => level,
+        LevelChoice::Integrity if offered.has_r_mac() => SecurityLevel::L11,
+        LevelChoice::Integrity => SecurityLevel::L01,
         LevelChoice::AtLeast(demanded) => {
             // Levels are sets of protections: the one used must hold every protection demanded.
             if offered.value() & demanded.value() != demanded.value() {

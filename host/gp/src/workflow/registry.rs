@@ -1,6 +1,6 @@
 //! Reading the registry with GET STATUS, page by page.
 
-use jpkise_wire::StatusWord;
+use jpkise_wire::{Aid, StatusWord};
 
 use super::Exchange;
 use crate::commands::get_status::{get_status, parse, AnswerForm, Subset};
@@ -23,6 +23,31 @@ pub fn read_registry(channel: &mut impl Exchange) -> Result<Registry, GpError> {
         other => other?,
     };
     Ok(Registry { issuer: issuer.into_iter().next(), applications, load_files, partial: reader.partial })
+}
+
+/// Applications, domains and load files without their modules: what a load has to know, in two commands.
+pub fn read_content(channel: &mut impl Exchange) -> Result<Registry, GpError> {
+    let mut reader = Reader { channel, form: AnswerForm::Tlv, partial: false };
+    let applications = reader.list(Subset::Applications)?;
+    let load_files = reader.list(Subset::LoadFiles)?;
+    Ok(Registry { issuer: None, applications, load_files, partial: reader.partial })
+}
+
+/// The entry of one AID among applications, domains and load files; `None` when the card shows none.
+pub fn read_entry(channel: &mut impl Exchange, aid: &Aid) -> Result<Option<Entry>, GpError> {
+    for subset in [Subset::Applications, Subset::LoadFilesAndModules] {
+        let answer = channel.exchange(&get_status(subset, AnswerForm::Tlv, false, aid.as_bytes(), &[]))?;
+        if !answer.sw.is_success() && answer.sw != StatusWord::MORE_DATA {
+            continue;
+        }
+        let found = parse(subset, AnswerForm::Tlv, &answer.data)
+            .map_err(|error| GpError::Answer { stage: Stage::GetStatus, error })?;
+        // The filter is a prefix: longer AIDs answer to it as well.
+        if let Some(entry) = found.into_iter().find(|e| e.aid == *aid) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
 }
 
 /// Status words by which a card says that it does not know P1 or P2.

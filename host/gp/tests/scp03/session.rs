@@ -281,6 +281,7 @@ fn keys_are_changed_proven_and_the_old_ones_removed() {
             form: KeyBlock::WithLength,
             level: LevelChoice::AtLeast(SecurityLevel::L13),
             remove: Some(0x30),
+            counted: None,
         };
         let report = rotate_keys(&mut card, &request, &mut OsRng).unwrap();
         assert_eq!((report.put.kvn, report.proven.set.kvn, report.removed), (0x31, 0x31, Some(0x30)));
@@ -307,6 +308,7 @@ fn keys_that_do_not_open_a_channel_leave_the_old_ones_in_place() {
         form: KeyBlock::WithLength,
         level: LevelChoice::Best,
         remove: Some(0x30),
+        counted: None,
     };
     let error = rotate_keys(&mut card, &request, &mut OsRng).unwrap_err();
     let GpError::NewKeysUnproven { kvn: 0x31, error } = error else { panic!("{error}") };
