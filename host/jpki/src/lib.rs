@@ -10,6 +10,7 @@ pub mod csr;
 pub mod edge;
 pub mod oid;
 pub mod personalize;
+pub mod probe;
 pub mod verify;
 
 pub use admin::{Admin, AdminError, KnownSecrets, UserApp};

@@ -180,7 +180,7 @@ pub enum PinVerb {
 pub struct SecretOf {
     /// Whose.
     #[arg(value_name = "KEY")]
-    pub key: Key,
+    pub secret: Key,
 }
 
 /// `jpkise jpki pin reset`.

@@ -2,6 +2,7 @@
 
 mod cap;
 mod card;
+mod jpki;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,10 @@ use crate::i18n::Language;
 
 pub use cap::{CapBuildArgs, CapFileArgs, CapRunArgs, CapVerb};
 pub use card::{CardArgs, KeyArgs, SimulatedArgs};
+pub use jpki::{
+    AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PersonalizeArgs, PinVerb, ResetArgs,
+    SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
+};
 
 /// `jpkise`.
 #[derive(Debug, Parser)]
@@ -72,6 +77,8 @@ pub enum Command {
         #[command(subcommand)]
         verb: CapVerb,
     },
+    /// The JPKI application: status, certificates, signatures, PINs, life cycle, personalisation.
+    Jpki(Box<JpkiArgs>),
     /// Recorded exchanges.
     Trace {
         /// The verb.

@@ -4,6 +4,7 @@ mod cap;
 mod cap_run;
 mod demo;
 mod doctor;
+mod jpki;
 mod readers;
 mod sim;
 mod trace;
@@ -23,6 +24,7 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Readers => readers::run(app),
         Command::Doctor => doctor::run(app),
         Command::Cap { verb } => cap::run(app, &verb),
+        Command::Jpki(arguments) => jpki::run(app, &arguments),
         Command::Trace { verb: TraceVerb::Show { file } } => trace::show(app, &file),
     }
 }
