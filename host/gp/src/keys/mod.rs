@@ -11,5 +11,5 @@ pub use diversify::{diversify, Diversification, Slot, SLOTS};
 pub use finder::Handshake;
 pub use software::SoftwareKeys;
 pub use source::{KeySet, KeySource, KeySourceError};
-pub use spec::{KeySpec, KeySpecError, Origin};
+pub use spec::{parse_kvn, KeySpec, KeySpecError, Origin};
 pub use tries::{Attempt, TryError, TryLedger, DEFAULT_LIMIT};
