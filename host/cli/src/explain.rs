@@ -232,16 +232,35 @@ impl From<ClientError> for CliError {
     }
 }
 
+impl From<AdminError> for CliError {
+    fn from(error: AdminError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AdminError::Channel(error) => error.into(),
+            AdminError::Refused(refusal) => refused(refusal.command, refusal.sw),
+            AdminError::App { source, .. } => source.into(),
+            AdminError::Level(level) => {
+                Self::new(Exit::Refused, Text::new("err-level").with("level", "13").with("i", level))
+                    .next(Text::new("rec-level"))
+            }
+            _ => Self::new(Exit::Refused, Text::new("err-check").with("check", detail)),
+        }
+    }
+}
+
 impl From<PersonalizeError> for CliError {
     fn from(error: PersonalizeError) -> Self {
         let detail = error.to_string();
         match error {
-            PersonalizeError::Step { source, .. } | PersonalizeError::Channel(source) => match source {
-                AdminError::Channel(error) => error.into(),
-                AdminError::Refused(refusal) => refused(refusal.command, refusal.sw).detail(detail),
-                AdminError::App { source, .. } => source.into(),
-                _ => Self::new(Exit::Refused, Text::new("err-check").with("check", detail)),
-            },
+            PersonalizeError::Step { source, .. } | PersonalizeError::Channel(source) => {
+                let error = Self::from(source);
+                let is_refusal = error.sw.is_some() && error.detail.is_none();
+                if is_refusal {
+                    error.detail(detail)
+                } else {
+                    error
+                }
+            }
             _ => Self::new(Exit::Refused, Text::new("err-check").with("check", detail)),
         }
     }

@@ -10,6 +10,7 @@ use jpkise_gp::scp03::{Authenticated, Selected, Session};
 use jpkise_gp::workflow::{self, ChannelOptions};
 
 use jpkise_lab::simulator;
+use jpkise_wire::scp03::KeyError;
 use jpkise_wire::Aid;
 use rand::rngs::OsRng;
 use zeroize::Zeroizing;
@@ -41,6 +42,16 @@ impl Keys {
     /// The keys that the options, the key file, the environment or the answer to a question name. Without any, a
     /// simulated card is opened with its test keys, and a real one not at all.
     pub fn find(app: &App, arguments: &KeyArgs, target: &Target) -> Result<Self, CliError> {
+        Self::find_or(app, arguments, target, simulator::test_keys)
+    }
+
+    /// As [`Self::find`], with other keys where none are named: those of the laboratory's service provider.
+    pub fn find_or(
+        app: &App,
+        arguments: &KeyArgs,
+        target: &Target,
+        without: impl FnOnce() -> Result<SoftwareKeys, KeyError>,
+    ) -> Result<Self, CliError> {
         let kvn = arguments.kvn.clone();
         let options = KeySpec {
             key: prompt_or(app, arguments)?,
@@ -55,7 +66,7 @@ impl Keys {
         let (source, kvn): (SoftwareKeys, _) = match found {
             Ok((spec, _)) => (spec.keys()?, spec.kvn()?),
             Err(KeySpecError::Missing) if target.simulated || app.global.lab => {
-                let keys = simulator::test_keys().map_err(|e| CliError::internal(e.to_string()))?;
+                let keys = without().map_err(|e| CliError::internal(e.to_string()))?;
                 let spec = KeySpec { kvn, ..KeySpec::default() };
                 (keys, spec.kvn()?)
             }

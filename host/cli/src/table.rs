@@ -2,14 +2,23 @@
 
 use unicode_width::UnicodeWidthStr;
 
-/// Rows of equal length as lines; a rule under the first and above the last.
+/// Rows of equal length as lines; a rule under the first and above the last, which is a sum.
 pub fn render<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    lines(rows, true)
+}
+
+/// Rows of equal length as lines; a rule under the first.
+pub fn listing<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    lines(rows, false)
+}
+
+fn lines<const N: usize>(rows: &[[String; N]], summed: bool) -> Vec<String> {
     let widths: [usize; N] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0));
     let rule = widths.map(|w| "─".repeat(w)).join("  ");
     let mut lines = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        if index == 1 || (index > 1 && index + 1 == rows.len()) {
+        if index == 1 || (summed && index > 1 && index + 1 == rows.len()) {
             lines.push(rule.clone());
         }
         let cells: [String; N] = std::array::from_fn(|column| {

@@ -11,7 +11,10 @@ use rsa::RsaPublicKey;
 use sha2::{Digest, Sha256};
 use spki::SubjectPublicKeyInfoOwned;
 use time::OffsetDateTime;
+use x509_cert::ext::pkix::{CertificatePolicies, ExtendedKeyUsage, KeyUsage};
 use x509_cert::Certificate;
+
+use crate::edge::KeyRef;
 
 /// Why bytes are no certificate that can be used here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,6 +113,45 @@ impl Cert {
     /// Last second of validity.
     pub fn not_after(&self) -> Result<OffsetDateTime, CertificateError> {
         moment(&self.parsed.tbs_certificate.validity.not_after)
+    }
+
+    /// Names of the keyUsage bits that are set (RFC 5280 section 4.2.1.3); empty without the extension.
+    pub fn key_usage_names(&self) -> Vec<&'static str> {
+        let Ok(Some((_, usage))) = self.extension::<KeyUsage>() else { return Vec::new() };
+        [
+            (usage.digital_signature(), "digitalSignature"),
+            (usage.non_repudiation(), "nonRepudiation"),
+            (usage.key_encipherment(), "keyEncipherment"),
+            (usage.data_encipherment(), "dataEncipherment"),
+            (usage.key_agreement(), "keyAgreement"),
+            (usage.key_cert_sign(), "keyCertSign"),
+            (usage.crl_sign(), "cRLSign"),
+        ]
+        .into_iter()
+        .filter_map(|(set, name)| set.then_some(name))
+        .collect()
+    }
+
+    /// Object identifiers of the certificate policies.
+    pub fn policies(&self) -> Vec<String> {
+        match self.extension::<CertificatePolicies>() {
+            Ok(Some((_, policies))) => policies.0.iter().map(|p| p.policy_identifier.to_string()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Which of the two certificate types this is: the one for user authentication has extKeyUsage.
+    pub fn key_ref(&self) -> KeyRef {
+        match self.extension::<ExtendedKeyUsage>() {
+            Ok(Some(_)) => KeyRef::Auth,
+            _ => KeyRef::Sign,
+        }
+    }
+
+    /// Whether this project's test CA issued it: worth nothing outside a laboratory.
+    pub fn is_test(&self) -> bool {
+        let issuer = self.parsed.tbs_certificate.issuer.to_string();
+        issuer.contains(&format!("O={}", crate::ca::ORGANIZATION))
     }
 
     /// An extension by its type: its criticality and value. `None` when it is not there.

@@ -10,6 +10,8 @@ pub mod csr;
 pub mod edge;
 pub mod oid;
 pub mod personalize;
+pub mod probe;
+pub mod provision;
 pub mod verify;
 
 pub use admin::{Admin, AdminError, KnownSecrets, UserApp};

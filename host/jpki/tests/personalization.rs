@@ -341,8 +341,8 @@ impl Issuer for WrongCa {
         Ok(hierarchy().of(key).subject(&Subscriber::sample(), NOW, &mut rng(70))?)
     }
 
-    fn issue(&mut self, _: KeyRef, _: &Csr) -> Result<Issued, IssuerError> {
-        Ok(self.0.clone())
+    fn issue(&mut self, _: KeyRef, _: &Csr) -> Result<Option<Issued>, IssuerError> {
+        Ok(Some(self.0.clone()))
     }
 }
 

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jpkise_jpki::provision;
+
 /// A file of the output folder could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
@@ -72,14 +74,7 @@ impl OutDir {
 
 /// Writes one file, whole or not at all: under another name first, renamed when complete.
 pub fn write_whole(target: &Path, content: &[u8]) -> Result<(), FileError> {
-    let error = |source| FileError { path: target.to_owned(), source };
-    let name = target.file_name().ok_or_else(|| error(io::ErrorKind::InvalidInput.into()))?;
-    let partial = target.with_file_name(format!(".{}.part", name.to_string_lossy()));
-    fs::write(&partial, content).and_then(|()| fs::rename(&partial, target)).map_err(|source| {
-        // The half-written file is of no use to anybody; that it may stay behind is no second error.
-        let _ = fs::remove_file(&partial);
-        error(source)
-    })
+    provision::write_whole(target, content).map_err(|source| FileError { path: target.to_owned(), source })
 }
 
 #[cfg(test)]

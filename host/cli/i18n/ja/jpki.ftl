@@ -1,1 +1,132 @@
 # Messages of jpkise jpki.
+secret-pin = PIN
+secret-password = 署名用パスワード
+key-auth = 利用者証明用の鍵
+key-sign = 署名用の鍵
+state-empty = 鍵なし
+state-keyed = 鍵生成済み、証明書なし
+state-certified = 証明書格納済み、利用者の暗証番号が未設定
+state-active = 使用可能
+state-held = 一時保留中
+state-revoked = 失効
+
+jpki-tries = { $secret }: { $tries ->
+    [0] ロックされています
+   *[other] 残り { $tries } 回
+  }
+jpki-last-try = これが最後の 1 回です。間違えると{ $secret }がロックされます。続けますか。
+ask-secret = { $secret }:
+ask-new-secret = 新しい{ $secret }:
+ask-secret-again = もう一度:
+err-secret-missing = { $secret }が指定されていません
+rec-secret-missing = 端末で実行するか、--pin-stdin、--pin-file FILE、環境変数 { $variable } のいずれかで指定してください。コマンドラインの引数は他の利用者から見えるため使えません。
+err-secrets-differ = 2 回の入力が一致しません。何も送っていません
+err-secret-blocked = { $secret }がロックされています
+rec-blocked = サービス提供者がリセットします: jpkise jpki pin reset { $key }（マイナンバーカードの場合は市区町村の窓口です）。
+err-form-pin = PIN は数字 4 桁です。何も送っておらず、残り回数は減っていません
+err-form-password-length = 署名用パスワードは 6〜16 文字です。何も送っておらず、残り回数は減っていません
+err-form-password-characters = 署名用パスワードに使えるのは A〜Z と 0〜9 です。何も送っておらず、残り回数は減っていません
+err-form-password-mixture = 署名用パスワードには英字と数字がそれぞれ 1 文字以上必要です。何も送っておらず、残り回数は減っていません
+rec-form = もう一度入力してください。
+
+err-no-application = このカードに JPKI アプリケーション { $aid } はありません
+rec-no-application = 別の AID は --aid で指定します。jpkise jpki personalize でアプレットを格納できます。--sim --personalized は格納済みの模擬カードです。
+err-key-state = { $key }は { $state } です（{ $meaning }）
+rec-state-empty = jpkise jpki personalize で鍵と証明書を作成してください。
+rec-state-keyed = jpkise jpki personalize で中断したところから続けられます。
+rec-state-certified = 利用者が暗証番号を設定します: jpkise jpki pin reset { $key }
+rec-state-active = 既に使用可能です。
+rec-state-held = 先に保留を解除してください: jpkise jpki resume { $key }
+rec-state-revoked = 二度と署名できません。jpkise jpki wipe { $key } の後、パーソナライズし直してください。
+
+jpki-dry-run = 何も送りません。実行すると次のコマンドを送ります（READ BINARY は証明書の長さに応じて繰り返します）:
+jpki-dry-secured = ［セキュアチャネル内］
+jpki-written = 書き込みました: { $path }
+jpki-test-keys = 公開されている鍵です。このプログラムを持つ人は誰でもカードを開けます。
+jpki-token = トークン { $label }、シリアル番号 { $serial }
+jpki-applet = アプレットのバージョン { $version }
+jpki-no-version = 他社のカードです（バージョンと状態は分かりません）。
+jpki-on-test-keys = テスト鍵: ドメインの鍵（バージョン { $kvn }）は誰もが知る公開の鍵です。
+jpki-on-own-keys = ドメインの鍵（バージョン { $kvn }）は公開の鍵ではありません。
+jpki-ca-line = { $key }の認証局: { $issuer }、有効期限 { $to }
+column-key = 鍵
+column-state = 状態
+column-tries = 残り回数
+column-valid-to = 証明書の有効期限
+column-generation = 世代
+column-signatures = 署名回数
+column-resets = リセット回数
+column-locked = 暗証番号が必要
+
+cert-subject = 主体者
+cert-issuer = 発行者
+cert-serial = シリアル番号
+cert-from = 有効期間の開始
+cert-to = 有効期間の終了
+cert-usage = 鍵用途
+cert-policy = ポリシー
+cert-sha256 = SHA-256
+cert-bytes = バイト数
+cert-name = 氏名
+cert-birth = 生年月日
+cert-sex = 性別
+cert-address = 住所
+sex-male = 男
+sex-female = 女
+sex-unknown = 不明
+cert-test = テスト証明書: テスト認証局が発行したもので、試験環境の外では何の効力もありません。
+err-certificate = 証明書を読み取れません
+err-certificate-file = { $path } に証明書（PEM または DER）がありません
+
+jpki-signed = 署名しました: { $subject }
+err-scheme-form = --scheme は --form raw の場合だけ指定できます
+err-scheme-input = この方式は { $length } バイトの入力を受け付けません
+rec-scheme-input = verbatim は 1〜245 バイト、digest の方式はちょうど 32 バイトです。sha256 と message の方式は任意のファイルを受け付けます。
+err-signature-own = カードの署名がカード自身の証明書と合いません。何も書き込みませんでした
+err-cms = CMS メッセージを作成または解釈できません
+err-challenge = チャレンジは 16〜256 バイトです
+jpki-authenticated = 認証しました: { $subject }
+jpki-ca-from-card = 認証局の証明書はカードから読んだもので、信頼するものと照合していません。--ca で指定してください。
+jpki-no-revocation = 証明書の失効は確認していません。
+
+jpki-valid = 署名は正しく、署名者の証明書は信頼する認証局が発行したものです。
+jpki-signing-time = 署名者の申告による署名時刻 { $time }
+err-verify-what = 検証対象を指定してください: --cms FILE、または --signature FILE と --cert FILE
+err-verify-input = 署名されたファイルを指定してください
+err-nothing-attached = メッセージに書き出せる内容が含まれていません
+err-content-missing = メッセージに内容が含まれていません。署名されたファイルを指定してください
+err-content-twice = メッセージに内容が含まれています。ファイルの指定を外してください
+err-no-cms = CMS の署名メッセージではありません
+err-content-differs = 内容が署名されたものと異なります
+err-signature-wrong = 署名が正しくありません
+err-untrusted = 指定の認証局証明書はいずれも署名者の証明書を発行していません
+rec-untrusted = --ca で認証局の証明書を指定してください（jpkise jpki cert sign-ca でカードから読めます）。
+err-chain = 署名者の証明書を信頼できません: { $failed }
+check-signature = 認証局の署名がない
+check-ca-signature = 認証局証明書が自己署名ではない
+check-issuer-name = 発行者名が認証局の名前と違う
+check-validity = その時点で有効期間外
+check-ca-validity = 認証局証明書がその時点で有効期間外
+check-ca-basic-constraints = 認証局の証明書が認証局を示していない
+check-ca-key-usage = 認証局が証明書に署名できない
+check-end-entity = 認証局の証明書である
+check-key-usage = 鍵用途が種類と合わない
+check-extended-key-usage = 拡張鍵用途が種類と合わない
+check-policy = ポリシーが種類と合わない
+check-authority-key-identifier = 別の認証局の鍵を示している
+check-subject-key-identifier = 鍵識別子が鍵と合わない
+check-key = 鍵が RSA-2048（指数 65537）ではない
+check-extensions = 未知の重要な拡張か、重複した拡張がある
+
+jpki-changed = { $secret }を変更しました。
+jpki-reset-consent = 現在の{ $secret }は使えなくなり、新しいものを設定します。続けますか。
+jpki-reset-done = { $secret }を利用者自身のものに設定し、残り回数を回復しました。サービス提供者には知られていません。
+
+jpki-nothing-to-do = 既にその状態です。何もしませんでした。
+jpki-hold-consent = 一時保留にします: { $keys }。解除するまで署名できません。続けますか。
+jpki-resume-consent = 一時保留を解除します: { $keys }。続けますか。
+jpki-revoke-consent = 失効させます: { $keys }。二度と署名できず、証明書も読めなくなります。続けますか。
+jpki-wipe-consent = 鍵、証明書、暗証番号を完全に削除します: { $keys }。続けますか。
+jpki-now = { $key }: { $state }（{ $meaning }）、カードが証明しました
+err-partial = 一部だけ完了しました。その後: { $cause }
+rec-partial = 同じコマンドで残りを実行できます。jpkise jpki status で現在の状態を確かめられます。

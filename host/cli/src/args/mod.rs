@@ -3,6 +3,7 @@
 mod cap;
 mod card;
 pub mod gp;
+mod jpki;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,10 @@ use crate::i18n::Language;
 
 pub use cap::{CapBuildArgs, CapFileArgs, CapRunArgs, CapVerb};
 pub use card::{CardArgs, KeyArgs, SimulatedArgs};
+pub use jpki::{
+    AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PersonalizeArgs, PinVerb, ResetArgs,
+    SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
+};
 
 /// `jpkise`.
 #[derive(Debug, Parser)]
@@ -75,6 +80,8 @@ pub enum Command {
     },
     /// Any GlobalPlatform card: what is on it, loading, domains, keys, life cycle.
     Gp(gp::GpArgs),
+    /// The JPKI application: status, certificates, signatures, PINs, life cycle, personalisation.
+    Jpki(Box<JpkiArgs>),
     /// Recorded exchanges.
     Trace {
         /// The verb.

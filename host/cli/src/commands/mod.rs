@@ -5,6 +5,7 @@ mod cap_run;
 mod demo;
 mod doctor;
 mod gp;
+mod jpki;
 mod readers;
 mod sim;
 mod trace;
@@ -25,6 +26,7 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Doctor => doctor::run(app),
         Command::Cap { verb } => cap::run(app, &verb),
         Command::Gp(arguments) => gp::run(app, &arguments),
+        Command::Jpki(arguments) => jpki::run(app, &arguments),
         Command::Trace { verb: TraceVerb::Show { file } } => trace::show(app, &file),
     }
 }

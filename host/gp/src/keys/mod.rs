@@ -10,5 +10,5 @@ pub use finder::Handshake;
 pub use jpkise_wire::scp03::{diversify, Diversification, Slot, SLOTS};
 pub use software::SoftwareKeys;
 pub use source::{KeySet, KeySource, KeySourceError};
-pub use spec::{KeySpec, KeySpecError, Origin};
+pub use spec::{parse_kvn, KeySpec, KeySpecError, Origin};
 pub use tries::{Attempt, TryError, TryLedger, DEFAULT_LIMIT};

@@ -2,7 +2,7 @@
 
 use crate::channel::Channel;
 use crate::client::{ClientError, JpkiClient};
-use crate::edge::{Password, Pin, Temporary};
+use crate::edge::{Password, Pin, Secret, Temporary};
 
 /// The app on the phone: gets a temporary secret over its own protected line, and replaces it with the user's by CHANGE
 /// REFERENCE DATA, in clear on the selection that the SP-TSM's channel is open on.
@@ -29,7 +29,7 @@ pub struct KnownSecrets {
 
 impl UserApp for KnownSecrets {
     fn set_pin(&mut self, temporary: Temporary<Pin>, card: &mut dyn Channel) -> Result<(), ClientError> {
-        client(card).change_temporary(&temporary, &self.pin)
+        replace_temporary(card, &temporary, &self.pin)
     }
 
     fn set_password(
@@ -37,11 +37,16 @@ impl UserApp for KnownSecrets {
         temporary: Temporary<Password>,
         card: &mut dyn Channel,
     ) -> Result<(), ClientError> {
-        client(card).change_temporary(&temporary, &self.password)
+        replace_temporary(card, &temporary, &self.password)
     }
 }
 
-/// Short identifiers save the SELECT EF; only this project's applet has temporary secrets, and it takes them.
-fn client(card: &mut dyn Channel) -> JpkiClient<'_, dyn Channel + '_> {
-    JpkiClient::on_selected(card).with_short_identifiers()
+/// What an app does with a temporary secret: CHANGE REFERENCE DATA with it and the user's own. Short identifiers save the
+/// SELECT EF; only this project's applet has temporary secrets, and it takes them.
+pub fn replace_temporary<S: Secret>(
+    card: &mut dyn Channel,
+    temporary: &Temporary<S>,
+    own: &S,
+) -> Result<(), ClientError> {
+    JpkiClient::on_selected(card).with_short_identifiers().change_temporary(temporary, own)
 }

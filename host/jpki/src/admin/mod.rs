@@ -16,7 +16,7 @@ use crate::edge::{
     Temporary, SIGNATURE_LENGTH,
 };
 
-pub use app::{KnownSecrets, UserApp};
+pub use app::{replace_temporary, KnownSecrets, UserApp};
 pub use error::{AdminError, AttestationError};
 
 /// No object that is read in pages has more: a bound against a card that never ends.

@@ -36,8 +36,16 @@ pub trait Issuer {
     /// The subject for which the SE shall prove possession.
     fn subject(&mut self, key: KeyRef) -> Result<Name, IssuerError>;
 
-    /// The certificate for a request whose proof holds.
-    fn issue(&mut self, key: KeyRef, request: &Csr) -> Result<Issued, IssuerError>;
+    /// The certificate for a request whose proof holds; `None` when it comes later, from a CA that is asked by file or by
+    /// people. The run then stops with the keys made and [`Start::Resume`](super::Start::Resume) takes it up.
+    fn issue(&mut self, key: KeyRef, request: &Csr) -> Result<Option<Issued>, IssuerError>;
+
+    /// The request that an earlier run made for this key, if it was kept. With it a key that was generated and proven
+    /// is certified as it is; without it such a key is deleted and made anew, since it signs one request only.
+    fn earlier(&mut self, key: KeyRef) -> Option<Csr> {
+        let _ = key;
+        None
+    }
 }
 
 /// The test CA as issuer, for one subscriber at one time.
@@ -61,7 +69,7 @@ impl<R: RngCore + CryptoRng> Issuer for TestIssuer<'_, R> {
         Ok(self.hierarchy.of(key).subject(self.subscriber, self.now, &mut self.rng)?)
     }
 
-    fn issue(&mut self, key: KeyRef, request: &Csr) -> Result<Issued, IssuerError> {
+    fn issue(&mut self, key: KeyRef, request: &Csr) -> Result<Option<Issued>, IssuerError> {
         let ca = self.hierarchy.of(key);
         let issuance = Issuance {
             subscriber: self.subscriber,
@@ -69,6 +77,7 @@ impl<R: RngCore + CryptoRng> Issuer for TestIssuer<'_, R> {
             now: self.now,
             not_after_limit: self.not_after_limit,
         };
-        Ok(Issued { certificate: ca.issue(request, &issuance, &mut self.rng)?, ca: ca.certificate().clone() })
+        let certificate = ca.issue(request, &issuance, &mut self.rng)?;
+        Ok(Some(Issued { certificate, ca: ca.certificate().clone() }))
     }
 }

@@ -75,6 +75,12 @@ pub enum PersonalizeError {
         /// The key.
         key: KeyRef,
     },
+    /// The CA has the requests and has not answered yet. Nothing was stored; [`Start::Resume`] takes it up.
+    #[error("waiting for the CA's certificates of: {}", .keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Waiting {
+        /// The keys that lack a certificate.
+        keys: Vec<KeyRef>,
+    },
     /// A certificate cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -162,27 +168,53 @@ pub fn personalize<C: AdminChannel, R: RngCore + CryptoRng>(
         .map_err(|source| PersonalizeError::Step { step: Step::Store, source: source.into() })?;
 
     let mut tracker = Tracker { number: 0, of: 0, progress };
+    let mut kept_keys = Vec::new();
     let work = match plan.start {
         Start::Fresh => plan.work(|_| KeyState::Empty)?,
         Start::Resume | Start::Replace => {
             // How many steps there are is known only after this one; until then it is all there is.
             tracker.of = 1;
             let at = tracker.begin(Step::Inspect);
-            let found = admin.attest(rng).map_err(at)?;
-            plan.work(|key| found.key(key).state)?
+            let found = admin.attest(rng).map_err(&at)?;
+            let mut work = plan.work(|key| found.key(key).state)?;
+            if plan.start == Start::Resume {
+                for w in work.iter_mut().filter(|w| w.delete) {
+                    let Some(request) = issuer.earlier(w.key) else { continue };
+                    let public_key = admin.public_key(w.key).map_err(&at)?;
+                    if request.key() == public_key.rsa() {
+                        w.keep();
+                        kept_keys.push((w.key, request, public_key));
+                    }
+                }
+            }
+            work
         }
     };
-    tracker.of = steps(plan.start != Start::Fresh, &work).len();
+    tracker.of = steps(plan.start != Start::Fresh, &work, plan.refresh).len();
 
     for w in work.iter().filter(|w| w.delete) {
         let at = tracker.begin(Step::Delete(w.key));
         admin.delete(w.key, rng).map_err(at)?;
     }
     let mut certified = Vec::new();
+    let mut waiting = Vec::new();
     for w in work.iter().filter(|w| w.issue) {
-        certified.push(certify(&mut admin, w.key, issuer, &mut tracker)?);
+        let (request, public_key) = match kept_keys.iter().position(|(key, ..)| *key == w.key) {
+            Some(index) => {
+                let (_, request, public_key) = kept_keys.swap_remove(index);
+                (request, public_key)
+            }
+            None => generate(&mut admin, w.key, issuer, &mut tracker)?,
+        };
+        match certify(w.key, request, public_key, issuer, &mut tracker)? {
+            Some(done) => certified.push(done),
+            None => waiting.push(w.key),
+        }
     }
-    let changed = work.iter().any(|w| w.is_needed());
+    if !waiting.is_empty() {
+        return Err(PersonalizeError::Waiting { keys: waiting });
+    }
+    let changed = plan.refresh || work.iter().any(|w| w.is_needed());
     let mut kept = Temporaries::default();
     if changed {
         let at = tracker.begin(Step::Store);
@@ -206,7 +238,7 @@ pub fn personalize<C: AdminChannel, R: RngCore + CryptoRng>(
 
     let at = tracker.begin(Step::Attest);
     let attestation = admin.attest(rng).map_err(&at)?;
-    check(&attestation, &work, &certified).map_err(|e| at(e.into()))?;
+    check(&attestation, plan.hand_over, &work, &certified).map_err(|e| at(e.into()))?;
 
     let mut record = Record::new(&plan.token_info, level, changed, admin.commands());
     record.lease = (attestation.lease != LEASE_OFF).then_some(attestation.lease);
@@ -222,13 +254,13 @@ pub fn personalize<C: AdminChannel, R: RngCore + CryptoRng>(
     Ok(Personalized { record, certified, attestation })
 }
 
-/// Generation to certificate, for one key.
-fn certify<C: AdminChannel>(
+/// Generation to proven request, for one key.
+fn generate<C: AdminChannel>(
     admin: &mut Admin<'_, C>,
     key: KeyRef,
     issuer: &mut dyn Issuer,
     tracker: &mut Tracker<'_>,
-) -> Result<Certified, PersonalizeError> {
+) -> Result<(Csr, CardPublicKey), PersonalizeError> {
     let at = tracker.begin(Step::Generate(key));
     admin.generate(key).map_err(|error| match error {
         AdminError::Refused(Refusal { sw: StatusWord::CONDITIONS_NOT_SATISFIED, .. }) => {
@@ -245,26 +277,41 @@ fn certify<C: AdminChannel>(
     let info = CsrInfo::new(public_key.rsa(), subject).map_err(proof_error)?;
     let signature = admin.prove(key, &info.hash()).map_err(at)?;
     let request = info.prove(&signature).map_err(proof_error)?;
+    Ok((request, public_key))
+}
 
+/// The CA's answer to a request, checked; `None` when it comes later.
+fn certify(
+    key: KeyRef,
+    request: Csr,
+    public_key: CardPublicKey,
+    issuer: &mut dyn Issuer,
+    tracker: &mut Tracker<'_>,
+) -> Result<Option<Certified>, PersonalizeError> {
     let _ = tracker.begin(Step::Issue(key));
     let issued = issuer.issue(key, &request).map_err(|source| PersonalizeError::Issuer { key, source })?;
+    let Some(issued) = issued else { return Ok(None) };
     let fits = issued.certificate.public_key()? == *public_key.rsa()
         && verify_signed_by(&issued.certificate, &issued.ca.public_key()?).is_ok();
     if fits {
-        Ok(Certified { key, request, issued, public_key })
+        Ok(Some(Certified { key, request, issued, public_key }))
     } else {
         Err(PersonalizeError::WrongCertificate { key })
     }
 }
 
-/// Every key of the plan is ACTIVE, and those certified here are the ones the SE says it has.
+/// Every key of the plan is ACTIVE (or CERTIFIED where no user was at hand), and those certified here are the ones the SE
+/// says it has.
 fn check(
     attestation: &Attestation,
+    hand_over: bool,
     work: &[KeyWork],
     certified: &[Certified],
 ) -> Result<(), AttestationError> {
     for w in work {
-        expect_state(attestation, w.key, KeyState::Active)?;
+        if hand_over || attestation.key(w.key).state != KeyState::Certified {
+            expect_state(attestation, w.key, KeyState::Active)?;
+        }
     }
     for c in certified {
         if attestation.key(c.key).modulus_hash != c.public_key.modulus_hash() {

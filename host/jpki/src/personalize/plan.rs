@@ -33,12 +33,26 @@ pub struct Plan {
     pub lease: Option<u16>,
     /// What to expect.
     pub start: Start,
+    /// Whether the user is at hand to set secrets of his own. Otherwise keys end CERTIFIED, and a reset makes them
+    /// ACTIVE later.
+    pub hand_over: bool,
+    /// Store token information, policy and lease even when no key needs anything: an earlier run may have been cut before
+    /// them.
+    pub refresh: bool,
 }
 
 impl Plan {
     /// Both keys on a fresh SE.
     pub fn new(token_info: TokenInfo) -> Self {
-        Self { keys: KeyRef::ALL.to_vec(), token_info, policy: None, lease: None, start: Start::Fresh }
+        Self {
+            keys: KeyRef::ALL.to_vec(),
+            token_info,
+            policy: None,
+            lease: None,
+            start: Start::Fresh,
+            hand_over: true,
+            refresh: false,
+        }
     }
 }
 
@@ -67,6 +81,13 @@ pub enum Step {
     Attest,
 }
 
+impl Step {
+    /// Whether it changes the SE.
+    pub const fn changes(self) -> bool {
+        !matches!(self, Self::Inspect | Self::ReadKey(_) | Self::Issue(_) | Self::Attest)
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -88,6 +109,7 @@ impl fmt::Display for Step {
 pub(super) struct KeyWork {
     pub(super) key: KeyRef,
     pub(super) delete: bool,
+    pub(super) generate: bool,
     pub(super) issue: bool,
     pub(super) secret: bool,
 }
@@ -96,10 +118,16 @@ impl KeyWork {
     pub(super) const fn is_needed(self) -> bool {
         self.issue || self.secret
     }
+
+    /// The key is there with its request: nothing of it is made anew.
+    pub(super) fn keep(&mut self) {
+        self.delete = false;
+        self.generate = false;
+    }
 }
 
 /// What a key in this state needs.
-pub(super) fn work(key: KeyRef, state: KeyState, start: Start) -> Result<KeyWork, PersonalizeError> {
+fn work(key: KeyRef, state: KeyState, start: Start, hand_over: bool) -> Result<KeyWork, PersonalizeError> {
     let (delete, issue, secret) = match (start, state) {
         (_, KeyState::Empty) => (false, true, true),
         (Start::Replace, _) | (Start::Resume, KeyState::Keyed) => (true, true, true),
@@ -109,20 +137,23 @@ pub(super) fn work(key: KeyRef, state: KeyState, start: Start) -> Result<KeyWork
             return Err(PersonalizeError::State { key, state })
         }
     };
-    Ok(KeyWork { key, delete, issue, secret })
+    Ok(KeyWork { key, delete, generate: issue, issue, secret: secret && hand_over })
 }
 
 /// The steps of a run, in order.
-pub(super) fn steps(inspected: bool, work: &[KeyWork]) -> Vec<Step> {
+pub(super) fn steps(inspected: bool, work: &[KeyWork], refresh: bool) -> Vec<Step> {
     let mut steps = Vec::new();
     if inspected {
         steps.push(Step::Inspect);
     }
     steps.extend(work.iter().filter(|w| w.delete).map(|w| Step::Delete(w.key)));
     for w in work.iter().filter(|w| w.issue) {
-        steps.extend([Step::Generate(w.key), Step::ReadKey(w.key), Step::Prove(w.key), Step::Issue(w.key)]);
+        if w.generate {
+            steps.extend([Step::Generate(w.key), Step::ReadKey(w.key), Step::Prove(w.key)]);
+        }
+        steps.push(Step::Issue(w.key));
     }
-    if work.iter().any(|w| w.is_needed()) {
+    if refresh || work.iter().any(|w| w.is_needed()) {
         steps.push(Step::Store);
     }
     steps.extend(work.iter().filter(|w| w.secret).map(|w| Step::SetSecret(w.key)));
@@ -134,11 +165,11 @@ impl Plan {
     /// The steps that SEs in these states would take, for a dry run. `states` are asked for each key of the plan.
     pub fn steps(&self, states: impl Fn(KeyRef) -> KeyState) -> Result<Vec<Step>, PersonalizeError> {
         let work = self.work(states)?;
-        Ok(steps(self.start != Start::Fresh, &work))
+        Ok(steps(self.start != Start::Fresh, &work, self.refresh))
     }
 
     pub(super) fn work(&self, states: impl Fn(KeyRef) -> KeyState) -> Result<Vec<KeyWork>, PersonalizeError> {
-        self.keys.iter().map(|key| work(*key, states(*key), self.start)).collect()
+        self.keys.iter().map(|key| work(*key, states(*key), self.start, self.hand_over)).collect()
     }
 }
 

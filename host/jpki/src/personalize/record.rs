@@ -90,7 +90,7 @@ impl CertificateRecord {
 }
 
 impl KeyRecord {
-    pub(super) fn new(
+    pub(crate) fn new(
         key: KeyRef,
         attestation: &Attestation,
         public_key: Option<&CardPublicKey>,

@@ -15,7 +15,8 @@ use jpkise_wire::StatusWord;
 use serde::Serialize;
 
 use super::error::ChainError;
-use super::{sei_tsm, Event, Options, Run, Step};
+use super::{Event, Options, Run, Step};
+use crate::secrets;
 
 /// A thing that must fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +121,7 @@ pub(super) fn attempt<T: Transport>(
         };
         without_secrets(run.card, options, &mut judge)?;
         without_channel(run.card, &mut judge)?;
-        inside_channel(run.card, &sei_tsm::sp_keys()?, &mut judge)?;
+        inside_channel(run.card, &secrets::sp_keys()?, &mut judge)?;
         Ok(refused)
     })
 }

@@ -4,7 +4,6 @@ use jpkise_card::{Card, Transport};
 use jpkise_gp::commands::install::ForInstall;
 use jpkise_gp::commands::put_key::{Destination, KeyBlock};
 use jpkise_gp::identity::Identity;
-use jpkise_gp::keys::SoftwareKeys;
 use jpkise_gp::registry::Registry;
 use jpkise_gp::scp03::{ChallengeCheck, Session, SessionInfo};
 use jpkise_gp::workflow::{
@@ -13,20 +12,15 @@ use jpkise_gp::workflow::{
 };
 use jpkise_jpki::edge::install::InstallParameters;
 use jpkise_jpki::edge::{INSTANCE_AID, MODULE_AID, PACKAGE_AID, SP_DOMAIN_AID, SP_KEY_VERSION};
-use jpkise_wire::scp03::{AesKey, SecurityLevel, StaticKeys};
+use jpkise_wire::scp03::SecurityLevel;
 use rand::rngs::OsRng;
 
 use super::error::ChainError;
 use super::{Fact, Options, Run, Step};
+use crate::secrets;
 
 /// i parameter asked of the SP's domain: pseudo-random challenge, R-MAC, R-ENCRYPTION.
 const DOMAIN_I: u8 = 0x70;
-
-/// The SP's lab keys: 50…5F, 60…6F, 70…7F. Public, like everything a demonstration uses; a service brings its own.
-pub(super) fn sp_keys() -> Result<SoftwareKeys, ChainError> {
-    let key = |first: u8| AesKey::new(&(first..first + 16).collect::<Vec<u8>>());
-    Ok(SoftwareKeys::new(StaticKeys::new(key(0x50)?, key(0x60)?, key(0x70)?)?))
-}
 
 /// From the first SELECT to the applet in the SP's domain. Returns the card's identity.
 pub(super) fn provide<T: Transport>(
@@ -85,7 +79,7 @@ fn domain_keys<T: Transport>(
     options: &Options,
     facts: &mut Vec<Fact>,
 ) -> Result<(), ChainError> {
-    let keys = sp_keys()?;
+    let keys = secrets::sp_keys()?;
     let to_domain = ChannelOptions { aid: Some(SP_DOMAIN_AID), ..issuer_channel() };
     let mut session = open_channel(card, &options.issuer_keys, &to_domain, &mut OsRng)?;
     let report = put_keys(&mut session, &keys, Destination::add(SP_KEY_VERSION)?, KeyBlock::default())?;

@@ -11,8 +11,9 @@ use rand::rngs::OsRng;
 use rand::Rng;
 
 use super::error::ChainError;
-use super::{sei_tsm, Event, Fact, Options, Run, Step};
+use super::{Event, Fact, Options, Run, Step};
 use crate::files::OutDir;
+use crate::secrets;
 
 /// What came of a personalisation.
 pub(super) struct Issued {
@@ -60,7 +61,7 @@ pub(super) fn personalize<T: Transport>(
         let mut app = KnownSecrets { pin: options.pin.duplicate(), password: options.password.duplicate() };
         let serial = format!("{:016}", OsRng.gen_range(0..10_u64.pow(16)));
         let plan = Plan::new(TokenInfo::new(options.profile, &serial));
-        let keys = sei_tsm::sp_keys()?;
+        let keys = secrets::sp_keys()?;
         let channel = ChannelOptions::to(INSTANCE_AID)
             .with_kvn(SP_KEY_VERSION)
             .with_level(LevelChoice::AtLeast(SecurityLevel::L13));

@@ -1,0 +1,351 @@
+//! A plan carried out on the simulated SE: whole, cut at every exchange, repeated; with the test CA and another one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use jpkise_card::{Card, Transport, TransportError};
+use jpkise_gp::keys::SoftwareKeys;
+use jpkise_gp::workflow::{open_channel, ChannelOptions};
+use jpkise_gpse::GpSe;
+use jpkise_jpki::ca::{Hierarchy, Subscriber};
+use jpkise_jpki::edge::{KeyRef, KeyState, Password, Pin, TokenProfile, INSTANCE_AID, SP_DOMAIN_AID};
+use jpkise_jpki::personalize::{Issued, Issuer, IssuerError, TestIssuer};
+use jpkise_jpki::provision::{
+    provision, Event, Failure, Journal, Outcome, PlanFile, ProvisionError, Request, SeRecord, Stage, Status,
+};
+use jpkise_jpki::{csr::Csr, JpkiClient, KnownSecrets};
+use jpkise_lab::simulator::{self, RuntimeKind};
+use jpkise_lab::{dist, secrets};
+use rand::rngs::OsRng;
+use time::OffsetDateTime;
+
+const PLAN: &str = r#"
+format = "jpkise-plan/1"
+[keys]
+issuer = "test"
+first = "env:FIRST"
+own = "lab"
+[ca]
+kind = "test"
+folder = "ca"
+"#;
+
+/// The SE with a thread that can be cut: power and line go before or after an exchange.
+struct Cut {
+    se: GpSe,
+    exchanges: usize,
+    at: Option<(usize, bool)>,
+}
+
+impl Transport for Cut {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let number = self.exchanges;
+        self.exchanges += 1;
+        match self.at {
+            Some((at, _)) if number > at => Err(TransportError::Removed),
+            Some((at, after)) if number == at => {
+                if after {
+                    self.se.transmit(command)?;
+                }
+                self.se.reset()?;
+                Err(TransportError::Removed)
+            }
+            _ => self.se.transmit(command),
+        }
+    }
+    fn reset(&mut self) -> Result<Vec<u8>, TransportError> {
+        self.se.reset()
+    }
+    fn atr(&self) -> &[u8] {
+        self.se.atr()
+    }
+    fn name(&self) -> &str {
+        self.se.name()
+    }
+}
+
+fn new_card() -> Card<Cut> {
+    let se = simulator::start(RuntimeKind::Jcvm).unwrap().into_transport();
+    Card::new(Cut { se, exchanges: 0, at: None })
+}
+
+fn hierarchy() -> &'static Hierarchy {
+    static HIERARCHY: OnceLock<Hierarchy> = OnceLock::new();
+    HIERARCHY.get_or_init(|| Hierarchy::generate(now(), &mut OsRng).unwrap())
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+fn user() -> KnownSecrets {
+    KnownSecrets {
+        pin: Pin::new(secrets::PIN).unwrap(),
+        password: Password::new(secrets::PASSWORD).unwrap(),
+    }
+}
+
+fn test_issuer(subscriber: &Subscriber) -> TestIssuer<'_, OsRng> {
+    TestIssuer {
+        hierarchy: hierarchy(),
+        subscriber,
+        profile: TokenProfile::Phone,
+        now: now(),
+        not_after_limit: None,
+        rng: OsRng,
+    }
+}
+
+fn first_keys() -> SoftwareKeys {
+    SoftwareKeys::same(&[0x11; 16]).unwrap()
+}
+
+fn run(card: &mut Card<Cut>, plan: &str, folder: &Path) -> Result<Outcome, Failure> {
+    let subscriber = Subscriber::sample();
+    run_with(card, plan, folder, &mut test_issuer(&subscriber), &mut |_| ())
+}
+
+fn run_with(
+    card: &mut Card<Cut>,
+    plan: &str,
+    folder: &Path,
+    issuer: &mut dyn Issuer,
+    events: &mut dyn FnMut(Event),
+) -> Result<Outcome, Failure> {
+    let plan = PlanFile::parse(plan).unwrap();
+    let (issuer_keys, first, own) = (simulator::test_keys().unwrap(), first_keys(), secrets::sp_keys().unwrap());
+    let request = Request {
+        plan: &plan,
+        plan_sha256: [7; 32],
+        issuer_keys: plan.keys.issuer.as_ref().map(|_| &issuer_keys as _),
+        first_keys: &first,
+        own_keys: &own,
+        own_keys_published: true,
+        cap: None,
+        rules: None,
+        clock: &now,
+    };
+    let mut journal_of = |chip: &str| Journal::in_folder(folder, chip);
+    provision(card, &request, &mut journal_of, issuer, &mut user(), &mut OsRng, events)
+}
+
+/// What of a record must be the same however often the run was cut.
+fn essence(record: &SeRecord) -> SeRecord {
+    let mut record = record.clone();
+    (record.started, record.finished, record.runs, record.apdus) = (String::new(), None, 0, 0);
+    record.personalization_apdus = None;
+    for key in &mut record.keys {
+        assert_eq!(key.modulus.as_ref().unwrap().len(), 512);
+        assert!(key.certificate.is_some(), "{key:?}");
+        (key.modulus, key.modulus_sha256) = (None, String::new());
+        (key.generation, key.resets) = (0, 0);
+        let certificate = key.certificate.as_mut().unwrap();
+        (certificate.serial, certificate.sha256, certificate.not_before) = Default::default();
+        certificate.length = 0;
+    }
+    record
+}
+
+fn signs(card: &mut Card<Cut>) {
+    let mut client = JpkiClient::select(card).unwrap();
+    client.verify(&Pin::new(secrets::PIN).unwrap()).unwrap();
+    client.verify(&Password::new(secrets::PASSWORD).unwrap()).unwrap();
+    for key in KeyRef::ALL {
+        let certificate = jpkise_jpki::Cert::from_der(&client.certificate(key).unwrap()).unwrap();
+        let signature = client.sign_message(key, b"message").unwrap();
+        jpkise_jpki::verify::verify_message(&certificate.public_key().unwrap(), b"message", &signature).unwrap();
+    }
+}
+
+/// The first set opens nothing any more, the own one does.
+fn is_on_own_keys(card: &mut Card<Cut>) {
+    let options = ChannelOptions::to(SP_DOMAIN_AID);
+    let own = secrets::sp_keys().unwrap();
+    open_channel(card, &own, &options.with_kvn(0x30), &mut OsRng).unwrap();
+    assert!(open_channel(card, &first_keys(), &options.with_kvn(0x20), &mut OsRng).is_err());
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_plan_is_carried_out_and_a_second_run_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut card = new_card();
+    let mut stages = Vec::new();
+    let subscriber = Subscriber::sample();
+    let done = run_with(&mut card, PLAN, folder.path(), &mut test_issuer(&subscriber), &mut |event| {
+        if let Event::Stage(stage) = event {
+            stages.push(stage);
+        }
+    })
+    .unwrap();
+    assert!(done.changed);
+    let skipped = [Stage::Load, Stage::AccessRules];
+    let expected: Vec<Stage> = Stage::ALL.into_iter().filter(|s| !skipped.contains(s)).collect();
+    assert_eq!(stages, expected);
+    let record = &done.record;
+    assert_eq!((record.status, record.runs), (Status::Complete, 1));
+    assert_eq!(record.apdus, card.apdus());
+    let budget = record.personalization_apdus.unwrap();
+    println!("{budget} APDUs from SELECT to DF32, {} in all", record.apdus);
+    assert!(budget <= 45, "{budget}");
+    assert_eq!((record.domain.kvn.as_deref(), record.domain.replaced_kvn.as_deref()), (Some("30"), Some("20")));
+    assert_eq!(record.domain.key_check_values.len(), 3);
+    assert!(record.domain.test_keys);
+    assert!(record.se.cplc.as_ref().is_some_and(|cplc| cplc.len() == 84 || cplc.len() == 90));
+    assert!(record.keys.iter().all(|key| key.state == KeyState::Active));
+    is_on_own_keys(&mut card);
+    signs(&mut card);
+
+    let path = folder.path().join(files(folder.path()).first().unwrap());
+    assert_eq!(files(folder.path()).len(), 1, "{:?}", files(folder.path()));
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(serde_json::from_str::<SeRecord>(&written).unwrap(), *record);
+    for hidden in ["花子", "東京", "Chiyoda", "\"1234\"", "ABC123", "50515253"] {
+        assert!(!written.contains(hidden), "{hidden} in {written}");
+    }
+
+    let again = run(&mut card, PLAN, folder.path()).unwrap();
+    assert!(!again.changed);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), written, "the record was touched");
+    signs(&mut card);
+}
+
+/// Cut before and after every exchange; then the same plan to its end.
+#[test]
+fn a_run_cut_at_any_exchange_is_taken_up_and_ends_the_same() {
+    let (whole, expected) = {
+        let folder = tempfile::tempdir().unwrap();
+        let mut card = new_card();
+        let done = run(&mut card, PLAN, folder.path()).unwrap();
+        (card.transport_mut().exchanges, essence(&done.record))
+    };
+    // Both halves of the work on a machine of two cores; each cut is a card of its own.
+    let workers: Vec<_> = (0..2)
+        .map(|half| {
+            let expected = expected.clone();
+            std::thread::spawn(move || {
+                for number in (half..whole).step_by(2) {
+                    for after in [false, true] {
+                        cut_and_resume(number, after, &expected);
+                    }
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    println!("{whole} exchanges, cut before and after each");
+}
+
+fn cut_and_resume(number: usize, after: bool, expected: &SeRecord) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut card = new_card();
+    card.transport_mut().at = Some((number, after));
+    let place = format!("cut {} exchange {number}", if after { "after" } else { "before" });
+    let failure = run(&mut card, PLAN, folder.path()).expect_err(&place);
+    assert_eq!(failure.begun, !files(folder.path()).is_empty(), "{place}: {failure}");
+    card.transport_mut().at = None;
+    let done = run(&mut card, PLAN, folder.path()).unwrap_or_else(|e| panic!("{place} ({failure}): {e}"));
+    assert_eq!(essence(&done.record), *expected, "{place}");
+    assert_eq!(files(folder.path()).len(), 1, "{place}: {:?}", files(folder.path()));
+    is_on_own_keys(&mut card);
+    signs(&mut card);
+    let again = run(&mut card, PLAN, folder.path()).unwrap();
+    assert!(!again.changed, "{place}");
+}
+
+/// A CA that answers when asked the second time.
+struct Slow<'a> {
+    inner: TestIssuer<'a, OsRng>,
+    answers: bool,
+}
+
+impl Issuer for Slow<'_> {
+    fn subject(&mut self, key: KeyRef) -> Result<x509_cert::name::Name, IssuerError> {
+        self.inner.subject(key)
+    }
+    fn issue(&mut self, key: KeyRef, request: &Csr) -> Result<Option<Issued>, IssuerError> {
+        if self.answers {
+            self.inner.issue(key, request)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+#[test]
+fn a_ca_that_answers_later_gets_the_keys_that_were_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut card = new_card();
+    let subscriber = Subscriber::sample();
+    let mut ca = Slow { inner: test_issuer(&subscriber), answers: false };
+    for _ in 0..2 {
+        let failure = run_with(&mut card, PLAN, folder.path(), &mut ca, &mut |_| ()).unwrap_err();
+        let record = failure.record.unwrap();
+        assert_eq!((record.status, failure.stage), (Status::Waiting, Stage::Personalize));
+        assert!(failure.begun);
+    }
+    ca.answers = true;
+    let done = run_with(&mut card, PLAN, folder.path(), &mut ca, &mut |_| ()).unwrap();
+    for key in &done.record.keys {
+        assert_eq!((key.generation, key.state), (1, KeyState::Active), "the first key pair was kept");
+    }
+    signs(&mut card);
+}
+
+#[test]
+fn without_a_user_keys_end_certified_and_that_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut card = new_card();
+    let plan = format!("{PLAN}[user]\nsecrets = \"later\"\n");
+    let done = run(&mut card, &plan, folder.path()).unwrap();
+    assert!(done.record.keys.iter().all(|k| k.state == KeyState::Certified && k.resets == 0));
+    assert!(!run(&mut card, &plan, folder.path()).unwrap().changed);
+    // The user comes: the plan that asks him finishes.
+    let done = run(&mut card, PLAN, folder.path()).unwrap();
+    assert!(done.changed && done.record.keys.iter().all(|k| k.state == KeyState::Active));
+    assert!(done.record.keys.iter().all(|k| k.certificate.is_some()));
+}
+
+#[test]
+fn keys_that_the_plan_does_not_name_are_not_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut card = new_card();
+    let plan = PLAN.replace("own = \"lab\"", "own = \"lab\"\nown-kvn = \"31\"\nfirst-kvn = \"21\"");
+    run(&mut card, PLAN, folder.path()).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let failure = run(&mut card, &plan, other.path()).unwrap_err();
+    assert!(
+        matches!(failure.error, ProvisionError::OtherKeys { kvn: Some(0x30), .. }),
+        "{failure}"
+    );
+    assert!(!failure.begun && files(other.path()).is_empty());
+}
+
+#[test]
+fn a_wiped_se_gets_a_new_record_and_the_old_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut card = new_card();
+    let first = run(&mut card, PLAN, folder.path()).unwrap().record;
+    let keys = secrets::sp_keys().unwrap();
+    let mut session =
+        open_channel(&mut card, &keys, &ChannelOptions::to(INSTANCE_AID).with_kvn(0x30), &mut OsRng).unwrap();
+    jpkise_jpki::Admin::new(&mut session).unwrap().delete(KeyRef::Sign, &mut OsRng).unwrap();
+    drop(session);
+    let second = run(&mut card, PLAN, folder.path()).unwrap();
+    assert!(second.changed);
+    let names = files(folder.path());
+    assert_eq!(names.len(), 2, "{names:?}");
+    let generations: Vec<u16> = second.record.keys.iter().map(|k| k.generation).collect();
+    assert_eq!(generations, [1, 2]);
+    assert_eq!(second.record.keys[0], first.keys[0], "the key that stayed keeps its certificate's record");
+    assert!(dist::JPKI_CAP.len() > 1000);
+}
