@@ -1,7 +1,9 @@
 //! The command line as typed values. Flags are defined once here; help texts come from the Fluent bundles.
 
+mod ara;
 mod cap;
 mod card;
+mod omapi;
 
 use std::path::PathBuf;
 
@@ -9,8 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::i18n::Language;
 
+pub use ara::{AddArgs, AppArgs, AraArgs, AraVerb, CheckArgs, PresetArgs, RemoveArgs, WriteArgs};
 pub use cap::{CapBuildArgs, CapFileArgs, CapRunArgs, CapVerb};
 pub use card::{CardArgs, KeyArgs, SimulatedArgs};
+pub use omapi::{OmapiArgs, OmapiRunArgs, OmapiVerb};
 
 /// `jpkise`.
 #[derive(Debug, Parser)]
@@ -72,6 +76,11 @@ pub enum Command {
         #[command(subcommand)]
         verb: CapVerb,
     },
+    /// Access rules: which app may talk to which applet.
+    // Large beside the others, and made once a run.
+    Ara(Box<AraArgs>),
+    /// What an app on the phone sees of the secure element.
+    Omapi(OmapiArgs),
     /// Recorded exchanges.
     Trace {
         /// The verb.

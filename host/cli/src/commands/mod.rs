@@ -1,9 +1,11 @@
 //! One file per noun.
 
+mod ara;
 mod cap;
 mod cap_run;
 mod demo;
 mod doctor;
+mod omapi;
 mod readers;
 mod sim;
 mod trace;
@@ -23,6 +25,8 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Readers => readers::run(app),
         Command::Doctor => doctor::run(app),
         Command::Cap { verb } => cap::run(app, &verb),
+        Command::Ara(arguments) => ara::run(app, &arguments),
+        Command::Omapi(arguments) => omapi::run(app, &arguments),
         Command::Trace { verb: TraceVerb::Show { file } } => trace::show(app, &file),
     }
 }
