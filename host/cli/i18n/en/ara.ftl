@@ -125,6 +125,7 @@ ara-preset-jpki-user = For apps that use the keys: read, verify, change their ow
 ara-preset-jpki-admin-relay = For the issuing app: the same, and the SP-TSM's secure channel relayed.
 
 omapi-opened = channel { $number }, answer to SELECT { $response }
+omapi-no-channel = no channel of that name was opened
 
 err-ara-missing = the card has no ARA-M
 rec-ara-missing = The ARA-M (A00000015141434C00) comes with the secure element, or is installed: "jpkise gp install".
@@ -188,7 +189,6 @@ err-ara-left = { $cause }; undoing it failed too
 rec-ara-left = The applet cannot be selected, so nobody reaches it. Look at "jpkise gp list" and "jpkise ara list", delete it, and begin anew.
 err-omapi-script = line { $line } of the script is no call
 rec-omapi-script = Calls: open AID [P2] [as NAME], basic [AID] [P2], HEX, response, next, use NAME, close [NAME]; each with "-> 9000" behind it.
-err-omapi-no-channel = line { $line }: no such channel was opened
 err-omapi-unexpected = { $count ->
     [one] one call
    *[other] { $count } calls

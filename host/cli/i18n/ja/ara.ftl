@@ -119,6 +119,7 @@ ara-preset-jpki-user = 鍵を使うアプリ用: 読み出し、照合、自身�
 ara-preset-jpki-admin-relay = 発行用アプリ用: 同じものと、SP-TSM のセキュアチャネルの中継。
 
 omapi-opened = チャネル { $number }、SELECT の応答 { $response }
+omapi-no-channel = その名前のチャネルは開かれていません
 
 err-ara-missing = カードに ARA-M がありません
 rec-ara-missing = ARA-M（A00000015141434C00）はセキュアエレメントに付属するか、jpkise gp install で格納します。
@@ -182,5 +183,4 @@ err-ara-left = { $cause }。取り消しにも失敗しました
 rec-ara-left = アプレットは選択できないため、誰も到達できません。jpkise gp list と jpkise ara list で確かめ、削除してからやり直してください。
 err-omapi-script = スクリプトの { $line } 行目は呼び出しではありません
 rec-omapi-script = 呼び出し: open AID [P2] [as 名前]、basic [AID] [P2]、16 進、response、next、use 名前、close [名前]。後ろに「-> 9000」を付けられます。
-err-omapi-no-channel = { $line } 行目: そのチャネルは開かれていません
 err-omapi-unexpected = 期待と異なる結果に終わった呼び出しが { $count } 件あります

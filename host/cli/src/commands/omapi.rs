@@ -33,6 +33,9 @@ use crate::i18n::Text;
 /// Name of a channel that was given none.
 const UNNAMED: &str = "";
 
+/// What an app is thrown that calls on a channel it does not have.
+const NULL_POINTER: &str = "java.lang.NullPointerException";
+
 /// Runs the verb.
 pub fn run(app: &App, arguments: &OmapiArgs) -> Result<(), CliError> {
     let OmapiVerb::Run(run) = &arguments.verb;
@@ -159,21 +162,26 @@ struct Runner<'a, T: Transport> {
 
 /// What a call gave back.
 enum Outcome {
-    Opened { number: u8, response: Option<Vec<u8>> },
+    Opened {
+        number: u8,
+        response: Option<Vec<u8>>,
+    },
     Bytes(Vec<u8>),
     Null,
     Truth(bool),
     Nothing,
     Thrown(OmapiError),
+    /// A call on a channel that was never opened.
+    NoChannel,
 }
 
 impl<T: Transport> Runner<'_, T> {
     /// Makes a call, tells it, and judges it.
     fn step(&mut self, line: &Line) -> Result<(Value, bool), CliError> {
-        let outcome = self.call(line)?;
+        let outcome = self.call(line);
         let as_expected = match (&line.expected, &outcome) {
             (Some(expected), outcome) => outcome.is(expected),
-            (None, Outcome::Thrown(_)) => false,
+            (None, Outcome::Thrown(_) | Outcome::NoChannel) => false,
             (None, _) => true,
         };
         let mark = if as_expected { "" } else { "  ✗" };
@@ -185,39 +193,34 @@ impl<T: Transport> Runner<'_, T> {
         Ok((object, as_expected))
     }
 
-    fn call(&mut self, line: &Line) -> Result<Outcome, CliError> {
-        let thrown = |result: Result<Outcome, OmapiError>| result.unwrap_or_else(Outcome::Thrown);
-        let no_channel = || {
-            CliError::new(Exit::Usage, Text::new("err-omapi-no-channel").with("line", line.number))
-                .detail(line.text.clone())
+    fn call(&mut self, line: &Line) -> Outcome {
+        if let Call::Open { basic, aid, p2, name } = &line.call {
+            return self.open(*basic, aid.as_deref(), *p2, name).unwrap_or_else(Outcome::Thrown);
+        }
+        let name = match &line.call {
+            Call::Use(name) | Call::Close(Some(name)) => Some(name),
+            _ => self.current.as_ref(),
         };
-        let mut current = self.current.as_ref().and_then(|name| self.channels.get_mut(name));
-        Ok(match &line.call {
-            Call::Open { basic, aid, p2, name } => thrown(self.open(*basic, aid.as_deref(), *p2, name)),
-            Call::Transmit(command) => {
-                let channel = current.ok_or_else(no_channel)?;
-                thrown(channel.transmit(command).map(Outcome::Bytes))
-            }
-            Call::Response => match current.ok_or_else(no_channel)?.select_response() {
+        let Some(channel) = name.and_then(|name| self.channels.get_mut(name)) else {
+            return Outcome::NoChannel;
+        };
+        match &line.call {
+            Call::Transmit(command) => channel.transmit(command).map_or_else(Outcome::Thrown, Outcome::Bytes),
+            Call::Response => match channel.select_response() {
                 Some(response) => Outcome::Bytes(response.to_vec()),
                 None => Outcome::Null,
             },
-            Call::Next => thrown(current.ok_or_else(no_channel)?.select_next().map(Outcome::Truth)),
+            Call::Next => channel.select_next().map_or_else(Outcome::Thrown, Outcome::Truth),
+            Call::Close(_) => {
+                channel.close();
+                Outcome::Nothing
+            }
             Call::Use(name) => {
-                if !self.channels.contains_key(name) {
-                    return Err(no_channel());
-                }
                 self.current = Some(name.clone());
                 Outcome::Nothing
             }
-            Call::Close(name) => {
-                if let Some(name) = name {
-                    current = self.channels.get_mut(name);
-                }
-                current.ok_or_else(no_channel)?.close();
-                Outcome::Nothing
-            }
-        })
+            Call::Open { .. } => Outcome::NoChannel,
+        }
     }
 
     fn open(&mut self, basic: bool, aid: Option<&[u8]>, p2: u8, name: &str) -> Result<Outcome, OmapiError> {
@@ -248,16 +251,14 @@ impl<T: Transport> Runner<'_, T> {
             Outcome::Truth(truth) => truth.to_string(),
             Outcome::Nothing => self.app.messages.get("ok"),
             Outcome::Thrown(error) => format!("{}: {error}", error.exception()),
+            Outcome::NoChannel => format!("{NULL_POINTER}: {}", self.app.messages.get("omapi-no-channel")),
         }
     }
 }
 
 impl Outcome {
     fn status_word(&self) -> Option<StatusWord> {
-        let bytes = match self {
-            Self::Bytes(bytes) | Self::Opened { response: Some(bytes), .. } => bytes,
-            _ => return None,
-        };
+        let (Self::Bytes(bytes) | Self::Opened { response: Some(bytes), .. }) = self else { return None };
         let (sw1, sw2) = (bytes.len().checked_sub(2)?, bytes.len().checked_sub(1)?);
         Some(StatusWord(u16::from_be_bytes([bytes[sw1], bytes[sw2]])))
     }
@@ -265,10 +266,8 @@ impl Outcome {
     /// Whether it is what the script says must come.
     fn is(&self, expected: &str) -> bool {
         match self {
-            Self::Thrown(error) => {
-                let exception = error.exception();
-                exception == expected || exception.rsplit('.').next() == Some(expected)
-            }
+            Self::Thrown(error) => is_exception(error.exception(), expected),
+            Self::NoChannel => is_exception(NULL_POINTER, expected),
             Self::Null => expected == "null",
             Self::Truth(truth) => expected == truth.to_string(),
             Self::Nothing => false,
@@ -296,8 +295,13 @@ impl Outcome {
             Self::Truth(truth) => json!({ "result": truth }),
             Self::Nothing => json!({}),
             Self::Thrown(error) => json!({ "exception": error.exception(), "reason": error.to_string() }),
+            Self::NoChannel => json!({ "exception": NULL_POINTER, "reason": "no channel" }),
         }
     }
+}
+
+fn is_exception(exception: &str, expected: &str) -> bool {
+    exception == expected || exception.rsplit('.').next() == Some(expected)
 }
 
 #[cfg(test)]

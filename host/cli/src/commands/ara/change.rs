@@ -79,7 +79,7 @@ pub fn run(
     app: &App,
     arguments: &AraArgs,
     how: &WriteArgs,
-    wish: &dyn Fn(&[Rule]) -> Result<Vec<Rule>, CliError>,
+    wish: impl Fn(&[Rule]) -> Result<Vec<Rule>, CliError>,
 ) -> Result<(), CliError> {
     with_card(app, &arguments.card, |target| {
         let held = held(&mut target.card)?;

@@ -30,13 +30,13 @@ pub fn run(app: &App, arguments: &AraArgs) -> Result<(), CliError> {
         AraVerb::List => with_card(app, &arguments.card, |target| list(app, &held(&mut target.card)?)),
         AraVerb::Add(add) => {
             let rules = rules_to_add(app, add)?;
-            change::run(app, arguments, &add.write, &|present| {
+            change::run(app, arguments, &add.write, |present| {
                 Ok(present.iter().chain(rules.iter().filter(|r| !present.contains(r))).cloned().collect())
             })
         }
         AraVerb::Remove(remove) => {
             let goes = rules_to_remove(remove)?;
-            change::run(app, arguments, &remove.write, &|present| {
+            change::run(app, arguments, &remove.write, |present| {
                 let kept: Vec<Rule> = present.iter().filter(|rule| !goes(rule)).cloned().collect();
                 if kept.len() == present.len() {
                     return Err(CliError::new(Exit::Refused, Text::new("err-ara-no-such-rule"))
@@ -45,7 +45,7 @@ pub fn run(app: &App, arguments: &AraArgs) -> Result<(), CliError> {
                 Ok(kept)
             })
         }
-        AraVerb::Clear(write) => change::run(app, arguments, write, &|_| Ok(Vec::new())),
+        AraVerb::Clear(write) => change::run(app, arguments, write, |_| Ok(Vec::new())),
         AraVerb::Diff(diff) => {
             let desired = rule_file(&diff.rules)?;
             with_card(app, &arguments.card, |target| {
@@ -57,7 +57,7 @@ pub fn run(app: &App, arguments: &AraArgs) -> Result<(), CliError> {
         }
         AraVerb::Apply(apply) => {
             let desired = rule_file(&apply.rules)?;
-            change::run(app, arguments, &apply.write, &|_| Ok(desired.clone()))
+            change::run(app, arguments, &apply.write, |_| Ok(desired.clone()))
         }
         AraVerb::Refresh(write) => {
             change::send(app, arguments, write, &[StoreCommand::UpdateRefreshTag], "ara-refresh-consent")
