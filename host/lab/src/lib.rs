@@ -10,3 +10,4 @@ pub mod openssl;
 pub mod secrets;
 pub mod simulator;
 pub mod suite;
+pub mod vectors;
