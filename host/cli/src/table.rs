@@ -34,6 +34,23 @@ fn lines<const N: usize>(rows: &[[String; N]], summed: bool) -> Vec<String> {
     lines
 }
 
+/// Rows of words as lines, every column left; a rule under the first row.
+pub fn list<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0));
+    let mut lines = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        if index == 1 {
+            lines.push(widths.map(|w| "─".repeat(w)).join("  "));
+        }
+        let cells: [String; N] = std::array::from_fn(|column| {
+            format!("{}{}", row[column], " ".repeat(widths[column] - row[column].width()))
+        });
+        lines.push(cells.join("  ").trim_end().to_owned());
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +60,12 @@ mod tests {
         let row = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
         let lines = render(&[row("手順", "ms"), row("ab", "1"), row("合計", "100")]);
         assert_eq!(lines, ["手順   ms", "────  ───", "ab      1", "────  ───", "合計  100"]);
+    }
+
+    #[test]
+    fn a_list_has_no_last_row_apart() {
+        let row = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
+        let lines = list(&[row("", "規則"), row("1", "ab"), row("12", "c")]);
+        assert_eq!(lines, ["    規則", "──  ────", "1   ab", "12  c"]);
     }
 }

@@ -13,3 +13,4 @@ pub mod secrets;
 pub mod simulator;
 pub mod suite;
 pub mod suites;
+pub mod vectors;

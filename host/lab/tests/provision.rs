@@ -80,10 +80,7 @@ fn now() -> OffsetDateTime {
 }
 
 fn user() -> KnownSecrets {
-    KnownSecrets {
-        pin: Pin::new(secrets::PIN).unwrap(),
-        password: Password::new(secrets::PASSWORD).unwrap(),
-    }
+    KnownSecrets { pin: Pin::new(secrets::PIN).unwrap(), password: Password::new(secrets::PASSWORD).unwrap() }
 }
 
 fn test_issuer(subscriber: &Subscriber) -> TestIssuer<'_, OsRng> {
@@ -114,7 +111,8 @@ fn run_with(
     events: &mut dyn FnMut(Event),
 ) -> Result<Outcome, Failure> {
     let plan = PlanFile::parse(plan).unwrap();
-    let (issuer_keys, first, own) = (simulator::test_keys().unwrap(), first_keys(), secrets::sp_keys().unwrap());
+    let (issuer_keys, first, own) =
+        (simulator::test_keys().unwrap(), first_keys(), secrets::sp_keys().unwrap());
     let request = Request {
         plan: &plan,
         plan_sha256: [7; 32],
@@ -154,7 +152,8 @@ fn signs(card: &mut Card<Cut>) {
     for key in KeyRef::ALL {
         let certificate = jpkise_jpki::Cert::from_der(&client.certificate(key).unwrap()).unwrap();
         let signature = client.sign_message(key, b"message").unwrap();
-        jpkise_jpki::verify::verify_message(&certificate.public_key().unwrap(), b"message", &signature).unwrap();
+        jpkise_jpki::verify::verify_message(&certificate.public_key().unwrap(), b"message", &signature)
+            .unwrap();
     }
 }
 
@@ -195,7 +194,10 @@ fn a_plan_is_carried_out_and_a_second_run_changes_nothing() {
     let budget = record.personalization_apdus.unwrap();
     println!("{budget} APDUs from SELECT to DF32, {} in all", record.apdus);
     assert!(budget <= 45, "{budget}");
-    assert_eq!((record.domain.kvn.as_deref(), record.domain.replaced_kvn.as_deref()), (Some("30"), Some("20")));
+    assert_eq!(
+        (record.domain.kvn.as_deref(), record.domain.replaced_kvn.as_deref()),
+        (Some("30"), Some("20"))
+    );
     assert_eq!(record.domain.key_check_values.len(), 3);
     assert!(record.domain.test_keys);
     assert!(record.se.cplc.as_ref().is_some_and(|cplc| cplc.len() == 84 || cplc.len() == 90));
@@ -323,10 +325,7 @@ fn keys_that_the_plan_does_not_name_are_not_tried() {
     run(&mut card, PLAN, folder.path()).unwrap();
     let other = tempfile::tempdir().unwrap();
     let failure = run(&mut card, &plan, other.path()).unwrap_err();
-    assert!(
-        matches!(failure.error, ProvisionError::OtherKeys { kvn: Some(0x30), .. }),
-        "{failure}"
-    );
+    assert!(matches!(failure.error, ProvisionError::OtherKeys { kvn: Some(0x30), .. }), "{failure}");
     assert!(!failure.begun && files(other.path()).is_empty());
 }
 

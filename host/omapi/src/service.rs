@@ -15,7 +15,7 @@ use jpkise_wire::Aid;
 use crate::ace::{App, Denial, Grant, SeKind, Target, WithoutAra};
 use terminal::Terminal;
 
-pub use channel::Channel;
+pub use channel::{admissible, Channel};
 pub use error::{IllegalArgument, OmapiError, Security};
 
 type Shared<T> = Arc<Mutex<Terminal<T>>>;

@@ -555,7 +555,9 @@ mod tests {
 
     #[test]
     fn a_command_may_demand_its_answer() {
-        let Sending::Command { bytes, expected } = sending("80 CA 00 66 00 = 6A88").unwrap() else { panic!() };
+        let Sending::Command { bytes, expected } = sending("80 CA 00 66 00 = 6A88").unwrap() else {
+            panic!()
+        };
         assert_eq!((bytes.len(), expected), (5, Some(StatusWord(0x6A88))));
         assert!(matches!(sending("reset"), Ok(Sending::Reset)));
         for text in ["80CA", "80CA006600=9", "80CA006600=90000", "hello", "80CA006602FF"] {

@@ -1,9 +1,11 @@
 //! The command line as typed values. Flags are defined once here; help texts come from the Fluent bundles.
 
+mod ara;
 mod cap;
 mod card;
 pub mod gp;
 mod jpki;
+mod omapi;
 
 use std::path::PathBuf;
 
@@ -11,12 +13,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::i18n::Language;
 
+pub use ara::{AddArgs, AppArgs, AraArgs, AraVerb, CheckArgs, PresetArgs, RemoveArgs, WriteArgs};
 pub use cap::{CapBuildArgs, CapFileArgs, CapRunArgs, CapVerb};
 pub use card::{CardArgs, KeyArgs, SimulatedArgs};
 pub use jpki::{
     AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PersonalizeArgs, PinVerb, ResetArgs,
     SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
 };
+pub use omapi::{OmapiArgs, OmapiRunArgs, OmapiVerb};
 
 /// `jpkise`.
 #[derive(Debug, Parser)]
@@ -82,6 +86,11 @@ pub enum Command {
     Gp(gp::GpArgs),
     /// The JPKI application: status, certificates, signatures, PINs, life cycle, personalisation.
     Jpki(Box<JpkiArgs>),
+    /// Access rules: which app may talk to which applet.
+    // Large beside the others, and made once a run.
+    Ara(Box<AraArgs>),
+    /// What an app on the phone sees of the secure element.
+    Omapi(OmapiArgs),
     /// Recorded exchanges.
     Trace {
         /// The verb.

@@ -1,11 +1,13 @@
 //! One file per noun.
 
+mod ara;
 mod cap;
 mod cap_run;
 mod demo;
 mod doctor;
 mod gp;
 mod jpki;
+mod omapi;
 mod readers;
 mod sim;
 mod trace;
@@ -27,6 +29,8 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Cap { verb } => cap::run(app, &verb),
         Command::Gp(arguments) => gp::run(app, &arguments),
         Command::Jpki(arguments) => jpki::run(app, &arguments),
+        Command::Ara(arguments) => ara::run(app, &arguments),
+        Command::Omapi(arguments) => omapi::run(app, &arguments),
         Command::Trace { verb: TraceVerb::Show { file } } => trace::show(app, &file),
     }
 }

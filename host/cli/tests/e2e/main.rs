@@ -3,6 +3,7 @@
 // Tests panic; that is how they fail. The lint's exemption does not reach helpers outside #[test] functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ara;
 mod cap;
 mod in_process;
 mod pcsc;

@@ -7,7 +7,7 @@
 //! comment = "My app uses JPKI"
 //! aid = "D392F000260100000001"          # or "all", "default", "carrier"
 //! app = "sha256:4317f604…"              # or "sha1:…", "uuid:…", "all"
-//! apdu = "always"                       # or "never", a preset's name, or filters:
+//! apdu = "always"                       # or "never", a preset's name, or filters and presets:
 //! # apdu = ["00A40000/F0FF0000", "00200000/F0FF0000"]
 //! nfc = "never"                         # or "always"; left out: as the APDU rule says
 //!
@@ -259,29 +259,18 @@ impl EntryReader<'_> {
     }
 
     fn apdu(&self, apdu: &Apdu) -> Result<ApduAccess, RuleFileError> {
-        let texts = match apdu {
-            Apdu::Word(word) => {
-                return match word.as_str() {
-                    "always" => Ok(ApduAccess::Always),
-                    "never" => Ok(ApduAccess::Never),
-                    name => {
-                        let preset = self.presets.get(name).cloned();
-                        preset.map(ApduAccess::Filters).ok_or_else(|| self.value("apdu", name))
-                    }
-                }
-            }
-            Apdu::Filters(texts) => texts,
+        let access = match apdu {
+            Apdu::Word(word) => parse_apdu(std::slice::from_ref(word), self.presets),
+            Apdu::Filters(texts) => filters_of(texts, self.presets),
         };
-        let mut filters = Vec::new();
-        for text in texts {
-            let filter: Filter = text.parse().map_err(|source| self.refused(source))?;
-            if !self.as_found && !filter.is_satisfiable() {
-                return Err(RuleFileError::DeadFilter { line: self.line, filter });
-            }
-            filters.push(filter);
+        let access = access.map_err(|error| match error {
+            ApduText::NoMeaning(text) => self.value("apdu", &text),
+            ApduText::Filter(source) => self.refused(source),
+        })?;
+        if let (false, Some(filter)) = (self.as_found, dead_filter(&access)) {
+            return Err(RuleFileError::DeadFilter { line: self.line, filter });
         }
-        // An empty list would be an APDU-AR-DO that readers understand differently.
-        Filters::new(filters).map(ApduAccess::Filters).ok_or_else(|| self.value("apdu", "[]"))
+        Ok(access)
     }
 
     fn value(&self, field: &'static str, value: &str) -> RuleFileError {
@@ -290,6 +279,49 @@ impl EntryReader<'_> {
 
     fn refused(&self, source: RuleError) -> RuleFileError {
         RuleFileError::Rule { line: self.line, source }
+    }
+}
+
+/// Why text names no access to APDUs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApduText {
+    /// Neither a word of the rule file nor a preset's name.
+    NoMeaning(String),
+    /// Not a filter.
+    Filter(RuleError),
+}
+
+/// Access to APDUs as people write it: `always`, `never`, or any number of presets and filters.
+pub fn parse_apdu<S: AsRef<str>>(words: &[S], presets: &Presets) -> Result<ApduAccess, ApduText> {
+    match words {
+        [word] => match word.as_ref() {
+            "always" => Ok(ApduAccess::Always),
+            "never" => Ok(ApduAccess::Never),
+            other if other.contains('/') || presets.contains_key(other) => filters_of(words, presets),
+            other => Err(ApduText::NoMeaning(other.to_owned())),
+        },
+        _ => filters_of(words, presets),
+    }
+}
+
+fn filters_of<S: AsRef<str>>(words: &[S], presets: &Presets) -> Result<ApduAccess, ApduText> {
+    let mut filters = Vec::new();
+    for word in words {
+        match presets.get(word.as_ref()) {
+            Some(preset) => filters.extend_from_slice(preset.as_slice()),
+            None => filters.push(word.as_ref().parse().map_err(ApduText::Filter)?),
+        }
+    }
+    // An empty list would be an APDU-AR-DO that readers understand differently.
+    let none = || ApduText::NoMeaning("[]".to_owned());
+    Filters::new(filters).map(ApduAccess::Filters).ok_or_else(none)
+}
+
+/// A filter that no command can pass, if there is one: a mistake of whoever wrote it.
+pub fn dead_filter(access: &ApduAccess) -> Option<Filter> {
+    match access {
+        ApduAccess::Filters(filters) => filters.as_slice().iter().find(|f| !f.is_satisfiable()).copied(),
+        _ => None,
     }
 }
 

@@ -106,7 +106,12 @@ pub fn set_application_status(
 
 /// As [`set_application_status`], for a security domain with everything in it.
 pub fn set_domain_status(channel: &mut impl Exchange, domain: Aid, state: u8) -> Result<(), GpError> {
-    demand(channel, Stage::SetStatus, Some(domain), &set_status::set_domain_and_applications(&domain, state))?;
+    demand(
+        channel,
+        Stage::SetStatus,
+        Some(domain),
+        &set_status::set_domain_and_applications(&domain, state),
+    )?;
     Ok(())
 }
 

@@ -22,8 +22,8 @@ pub use open::{
     open_channel, open_channel_counted, open_selected, open_selected_counted, ChannelOptions, LevelChoice,
 };
 pub use preflight::{plan_removal, preflight, remove, LoadNeeds, Obstacle, Removal};
-pub use removal::{plan_deletion, Deletion, DeletionError, DeletionStep};
 pub use registry::{read_content, read_entry, read_registry};
+pub use removal::{plan_deletion, Deletion, DeletionError, DeletionStep};
 
 use jpkise_card::{CommandApdu, ResponseApdu, Transport};
 use jpkise_wire::Aid;

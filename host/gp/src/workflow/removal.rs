@@ -192,13 +192,7 @@ mod tests {
     fn a_plan_is_carried_out_in_its_order() {
         let plan = plan_deletion(&card(false), aid(2), true).unwrap();
         let delete = |p2: &str, n: u8| format!("80e400{p2}074f05d392f000{n:02x}00");
-        let steps = [
-            delete("00", 13),
-            delete("00", 3),
-            delete("00", 11),
-            delete("80", 10),
-            delete("00", 2),
-        ];
+        let steps = [delete("00", 13), delete("00", 3), delete("00", 11), delete("80", 10), delete("00", 2)];
         let script: Vec<_> = steps.iter().map(|s| (s.as_str(), "009000")).collect();
         let mut gone = Vec::new();
         plan.run(&mut Script::new(&script), &mut |aid| gone.push(aid)).unwrap();

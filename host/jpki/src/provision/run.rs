@@ -460,6 +460,7 @@ impl<T: Transport, R: RngCore + CryptoRng> Run<'_, '_, T, R> {
                     form: KeyBlock::default(),
                     level: LevelChoice::AtLeast(SecurityLevel::L13),
                     remove,
+                    counted: None,
                 };
                 rotate_keys(self.card, &request, self.rng)?;
             }

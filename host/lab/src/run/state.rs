@@ -218,6 +218,7 @@ impl Maker {
                 let proof = admin.prove(key, &request.hash()).map_err(|e| failed(&e))?;
                 let request = request.prove(&proof).map_err(|e| failed(&e))?;
                 let issued = issuer.issue(key, &request).map_err(|e| failed(&e))?;
+                let issued = issued.ok_or_else(|| failed(&"the test CA issues at once"))?;
                 let token = TokenInfo::new(profile, "0000000000000001").build().map_err(|e| failed(&e))?;
                 let dgis = [
                     Dgi::token_info(&token),

@@ -103,8 +103,8 @@ impl<T: Transport> Drop for Channel<T> {
     }
 }
 
-/// What the service refuses for every app, whatever the rules say.
-fn admissible(command: &[u8]) -> Result<CommandApdu, OmapiError> {
+/// The command as parsed, or why the service refuses it for every app, whatever the rules say.
+pub fn admissible(command: &[u8]) -> Result<CommandApdu, OmapiError> {
     let length = IllegalArgument::CommandLength(command.len());
     let &[cla, ins, p1, ..] = command else { return Err(length.into()) };
     if cla == 0xFF {

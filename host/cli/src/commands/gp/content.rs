@@ -32,7 +32,8 @@ pub fn install(gp: &Gp<'_>, arguments: &InstallArgs) -> Result<(), CliError> {
         }
     };
     // Parameters may hold secrets; a load file does not.
-    let secret = package.is_none() || !arguments.parameters.is_empty() || !arguments.system_parameters.is_empty();
+    let secret =
+        package.is_none() || !arguments.parameters.is_empty() || !arguments.system_parameters.is_empty();
     let level = if secret { LevelChoice::Best } else { LevelChoice::Integrity };
     gp.with_channel(level, |channel, _| match (&package, from_cap) {
         (Some(package), Some(module)) => {
@@ -44,7 +45,8 @@ pub fn install(gp: &Gp<'_>, arguments: &InstallArgs) -> Result<(), CliError> {
         }
         _ => {
             let registry = workflow::read_registry(channel)?;
-            let load_file = arguments.package.ok_or_else(|| CliError::new(Exit::Usage, Text::new("err-usage")))?;
+            let load_file =
+                arguments.package.ok_or_else(|| CliError::new(Exit::Usage, Text::new("err-usage")))?;
             let module = on_card(&registry, load_file, arguments.module)?;
             let instance = arguments.instance.unwrap_or(module);
             let removal = free(&registry, instance, arguments.how.replace)?;
@@ -60,7 +62,8 @@ fn choose(modules: &[Aid], named: Option<Aid>, package: Aid) -> Result<Aid, CliE
     match (named, modules) {
         (Some(named), _) if modules.contains(&named) => Ok(named),
         (Some(named), _) => {
-            let text = Text::new("err-no-module").with("module", named).with("aid", package).with("modules", list());
+            let text =
+                Text::new("err-no-module").with("module", named).with("aid", package).with("modules", list());
             Err(CliError::new(Exit::Usage, text))
         }
         (None, [only]) => Ok(*only),
@@ -172,8 +175,13 @@ fn plan_install(
         gp.app.talk(&Text::new("gp-plan-privileges").with("privileges", names));
     }
     if let Some(domain) = arguments.how.domain {
-        let text = Text::new("gp-plan-extradite").with("aid", new.application).with("domain", words::named(&domain));
-        plan.step("extradite", &text, json!({ "object": new.application.to_string(), "domain": domain.to_string() }))?;
+        let text =
+            Text::new("gp-plan-extradite").with("aid", new.application).with("domain", words::named(&domain));
+        plan.step(
+            "extradite",
+            &text,
+            json!({ "object": new.application.to_string(), "domain": domain.to_string() }),
+        )?;
     }
     Ok(())
 }
@@ -188,12 +196,7 @@ fn take_back(gp: &Gp<'_>, channel: &mut impl Exchange, load_file: Aid) {
 }
 
 /// Cards put a new instance into the domain of its load file or into the one that installed it.
-fn hand_over(
-    gp: &Gp<'_>,
-    channel: &mut impl Exchange,
-    instance: Aid,
-    domain: Aid,
-) -> Result<(), CliError> {
+fn hand_over(gp: &Gp<'_>, channel: &mut impl Exchange, instance: Aid, domain: Aid) -> Result<(), CliError> {
     if !gp.app.global.dry_run {
         let there = workflow::read_entry(channel, &instance)?;
         if there.and_then(|entry| entry.domain) == Some(domain) {

@@ -30,10 +30,12 @@ pub fn run(gp: &Gp<'_>, arguments: &StoreDataArgs) -> Result<(), CliError> {
         let blocks = blocks(format, &data, size).map_err(GpError::from)?;
         let mut plan = Plan::new(gp.app);
         let receiver = arguments.application.or(gp.arguments.channel.sd);
-        let text = Text::new("gp-plan-store-data")
-            .with("bytes", data.len())
-            .with("blocks", blocks.len())
-            .with("receiver", receiver.map_or_else(|| gp.app.messages.get("gp-kind-issuer-domain"), |aid| words::named(&aid)));
+        let text =
+            Text::new("gp-plan-store-data").with("bytes", data.len()).with("blocks", blocks.len()).with(
+                "receiver",
+                receiver
+                    .map_or_else(|| gp.app.messages.get("gp-kind-issuer-domain"), |aid| words::named(&aid)),
+            );
         let fields = json!({
             "bytes": data.len(), "blocks": blocks.len(), "receiver": receiver.map(|aid| aid.to_string()),
         });
@@ -47,7 +49,10 @@ pub fn run(gp: &Gp<'_>, arguments: &StoreDataArgs) -> Result<(), CliError> {
             gp.field("gp-field-answer", hex::encode_upper(&answer))?;
         }
         let done = Text::new("gp-stored").with("bytes", data.len()).count("blocks", blocks.len() as u64);
-        plan.finish(&done, json!({ "bytes": data.len(), "blocks": blocks.len(), "answer": hex::encode_upper(&answer) }))
+        plan.finish(
+            &done,
+            json!({ "bytes": data.len(), "blocks": blocks.len(), "answer": hex::encode_upper(&answer) }),
+        )
     })
 }
 
@@ -55,7 +60,11 @@ pub fn run(gp: &Gp<'_>, arguments: &StoreDataArgs) -> Result<(), CliError> {
 fn data(arguments: &StoreDataArgs) -> Result<Vec<u8>, CliError> {
     let Some(path) = &arguments.file else {
         let data: Vec<u8> = arguments.data.iter().flat_map(|b| b.0.iter().copied()).collect();
-        return if data.is_empty() { Err(CliError::new(Exit::Usage, Text::new("err-usage"))) } else { Ok(data) };
+        return if data.is_empty() {
+            Err(CliError::new(Exit::Usage, Text::new("err-usage")))
+        } else {
+            Ok(data)
+        };
     };
     let bytes = std::fs::read(path).map_err(|error| file_not_read(path, &error))?;
     let text = std::str::from_utf8(&bytes).ok().map(|text| text.split_whitespace().collect::<String>());

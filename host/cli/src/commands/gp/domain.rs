@@ -122,7 +122,9 @@ pub fn extradite(gp: &Gp<'_>, object: Aid, domain: Aid) -> Result<(), CliError> 
             }
         }
         let mut plan = Plan::new(gp.app);
-        let text = Text::new("gp-plan-extradite").with("aid", words::named(&object)).with("domain", words::named(&domain));
+        let text = Text::new("gp-plan-extradite")
+            .with("aid", words::named(&object))
+            .with("domain", words::named(&domain));
         plan.step("extradite", &text, json!({ "object": object.to_string(), "domain": domain.to_string() }))?;
         workflow::extradite(&mut plan.over(channel), object, domain)?;
         let done = Text::new("gp-extradited").with("aid", object).with("domain", domain);

@@ -99,10 +99,9 @@ fn show_domain(gp: &Gp<'_>, identity: &Identity) -> Result<(), CliError> {
             for protocol in &data.protocols {
                 gp.field("gp-field-scp", scp_words(gp, protocol.scp, protocol.i))?;
             }
-            for (name, oid) in [
-                ("gp-field-configuration", &data.configuration),
-                ("gp-field-chip-data", &data.chip),
-            ] {
+            for (name, oid) in
+                [("gp-field-configuration", &data.configuration), ("gp-field-chip-data", &data.chip)]
+            {
                 if let Some(oid) = oid {
                     gp.field(name, upper(oid))?;
                 }
@@ -118,7 +117,8 @@ fn scp_words(gp: &Gp<'_>, scp: u8, i: u8) -> String {
     if let Some(parameter) = IParameter::new(i).filter(|_| scp == 0x03) {
         let challenge = if parameter.is_pseudo_random() { "gp-i-pseudo-random" } else { "gp-i-random" };
         words.push(gp.app.messages.get(challenge));
-        for (bit, word) in [(IParameter::R_MAC, "R-MAC"), (IParameter::R_ENC, "R-ENCRYPTION"), (IParameter::S16, "S16")]
+        for (bit, word) in
+            [(IParameter::R_MAC, "R-MAC"), (IParameter::R_ENC, "R-ENCRYPTION"), (IParameter::S16, "S16")]
         {
             if i & bit != 0 {
                 words.push(word.to_owned());
@@ -141,8 +141,7 @@ pub fn show_keys(gp: &Gp<'_>, template: &KeyInformationTemplate) -> Result<(), C
             .components
             .iter()
             .map(|c| {
-                let name =
-                    c.key_type.name().map_or_else(|| format!("{:02X}", c.key_type.0), str::to_owned);
+                let name = c.key_type.name().map_or_else(|| format!("{:02X}", c.key_type.0), str::to_owned);
                 format!("{name} {}", u32::from(c.length) * 8)
             })
             .collect();
@@ -233,7 +232,9 @@ pub fn object(identity: &Identity) -> Value {
 fn cplc(cplc: &Cplc) -> Value {
     let mut object: serde_json::Map<String, Value> =
         cplc.fields().into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
-    let day = |date: CplcDate| date.year_digit_and_day().map(|(year, day)| json!({ "year_digit": year, "day": day }));
+    let day = |date: CplcDate| {
+        date.year_digit_and_day().map(|(year, day)| json!({ "year_digit": year, "day": day }))
+    };
     object.insert("ic_fabrication_day".to_owned(), json!(day(cplc.ic_fabrication_date)));
     Value::Object(object)
 }

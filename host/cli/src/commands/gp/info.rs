@@ -72,7 +72,9 @@ pub fn status(gp: &Gp<'_>, object: Option<Aid>) -> Result<(), CliError> {
 
 fn card(gp: &Gp<'_>, channel: &mut crate::keys::Channel<'_, '_>, test_keys: bool) -> Result<(), CliError> {
     let answer = channel.exchange(&get_status(Subset::IssuerDomain, AnswerForm::Tlv, false, &[], &[]))?;
-    let refused = |sw| GpError::Refused(jpkise_gp::Refusal { stage: Stage::GetStatus, sw, subject: None, progress: None });
+    let refused = |sw| {
+        GpError::Refused(jpkise_gp::Refusal { stage: Stage::GetStatus, sw, subject: None, progress: None })
+    };
     if !answer.sw.is_success() {
         return Err(refused(answer.sw).into());
     }

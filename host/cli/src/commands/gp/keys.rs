@@ -134,7 +134,9 @@ fn change(
             None => named_keys(new)?,
         };
         if source.has_published_key() && !target.simulated && !gp.app.global.lab {
-            return Err(CliError::new(Exit::Policy, Text::new("err-test-key")).next(Text::new("rec-test-key")));
+            return Err(
+                CliError::new(Exit::Policy, Text::new("err-test-key")).next(Text::new("rec-test-key"))
+            );
         }
         let mut plan = Plan::new(gp.app);
         describe(&mut plan, new, &source, old)?;
@@ -150,7 +152,8 @@ fn change(
             gp.app.talk(&Text::new("gp-keys-written").with("path", path.display()));
         }
         let domain = gp.arguments.channel.sd;
-        let (kvn, chosen) = (keys.kvn, gp.arguments.channel.level.map_or(LevelChoice::Best, LevelChoice::Exactly));
+        let (kvn, chosen) =
+            (keys.kvn, gp.arguments.channel.level.map_or(LevelChoice::Best, LevelChoice::Exactly));
         let counted = keys.counted(&mut target.card)?.map(|(ledger, chip)| (ledger.clone(), chip.to_owned()));
         let request = RotateRequest {
             domain,
@@ -222,7 +225,9 @@ fn describe(plan: &mut Plan<'_>, new: &NewKeysArgs, source: &SoftwareKeys, old: 
             let text = Text::new("gp-plan-keys-delete").with("kvn", format!("{old:02X}"));
             plan.step("delete-keys", &text, json!({ "kvn": format!("{old:02X}") }))
         }
-        Old::Dropped => plan.step("drop-factory-keys", &Text::new("gp-plan-keys-factory"), json!({ "kvn": "FF" })),
+        Old::Dropped => {
+            plan.step("drop-factory-keys", &Text::new("gp-plan-keys-factory"), json!({ "kvn": "FF" }))
+        }
         _ => Ok(()),
     }
 }

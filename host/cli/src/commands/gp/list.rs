@@ -31,7 +31,8 @@ pub fn run(gp: &Gp<'_>) -> Result<(), CliError> {
             gp.line(&Text::new("gp-test-keys-open"))?;
         }
         if registry.partial {
-            return Err(CliError::new(Exit::Partial, Text::new("err-partial-list")).next(Text::new("rec-partial-list")));
+            return Err(CliError::new(Exit::Partial, Text::new("err-partial-list"))
+                .next(Text::new("rec-partial-list")));
         }
         Ok(())
     })

@@ -95,8 +95,10 @@ impl Package {
                     .next(Text::new("rec-verify")));
             }
         }
-        let file = LoadFile::from_cap(&cap, Components::default())
-            .map_err(|error| CliError::new(Exit::Usage, Text::new("err-cap").with("path", path.display())).detail(error.to_string()))?;
+        let file = LoadFile::from_cap(&cap, Components::default()).map_err(|error| {
+            CliError::new(Exit::Usage, Text::new("err-cap").with("path", path.display()))
+                .detail(error.to_string())
+        })?;
         Ok(Self { cap, file })
     }
 
@@ -152,7 +154,11 @@ impl Package {
         let size = self.file.data_block().len();
         let text = Text::new("gp-plan-load").with("aid", words::named(&self.aid())).with("bytes", size);
         let domain = domain.map(|aid| aid.to_string());
-        plan.step("load", &text, json!({ "load_file": self.aid().to_string(), "bytes": size, "domain": domain }))
+        plan.step(
+            "load",
+            &text,
+            json!({ "load_file": self.aid().to_string(), "bytes": size, "domain": domain }),
+        )
     }
 
     /// Loads, with a bar where somebody looks at it. A load that breaks off is looked after.
@@ -273,7 +279,11 @@ pub fn plan_removal(plan: &mut Plan<'_>, removal: &Deletion) -> Result<(), CliEr
             .nested("kind", Text::new(format!("gp-kind-{kind}")))
             .with("aid", words::named(&step.object))
             .with("instances", instances.join(", "));
-        plan.step("delete", &text, json!({ "object": step.object.to_string(), "kind": kind, "instances": instances }))?;
+        plan.step(
+            "delete",
+            &text,
+            json!({ "object": step.object.to_string(), "kind": kind, "instances": instances }),
+        )?;
     }
     Ok(())
 }

@@ -30,12 +30,18 @@ pub fn run(gp: &Gp<'_>, arguments: &SendArgs) -> Result<(), CliError> {
     if gp.app.global.dry_run {
         return list(gp.app, &all);
     }
-    let dangerous = all.iter().any(|s| matches!(s, Sending::Command { bytes, .. } if parse(bytes).is_ok_and(|c| changes(&c))));
+    let dangerous = all
+        .iter()
+        .any(|s| matches!(s, Sending::Command { bytes, .. } if parse(bytes).is_ok_and(|c| changes(&c))));
     if dangerous {
         gp.app.consent(&Text::new("gp-ask-send"))?;
     }
     let mut told = Told { gp, keep_going: arguments.keep_going, exchanges: Vec::new(), failure: None };
-    let result = if arguments.secure { secured(gp, &all, &mut told) } else { in_clear(gp, arguments, &all, &mut told) };
+    let result = if arguments.secure {
+        secured(gp, &all, &mut told)
+    } else {
+        in_clear(gp, arguments, &all, &mut told)
+    };
     gp.app.json(&json!({ "exchanges": told.exchanges }))?;
     result?;
     told.failure.map_or(Ok(()), Err)
@@ -53,9 +59,16 @@ fn parse(bytes: &[u8]) -> Result<CommandApdu, CliError> {
 }
 
 fn from_file(path: &Path) -> Result<Vec<Sending>, CliError> {
-    let text = if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    let text = if path.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
     let text = text.map_err(|error| file_not_read(path, &error))?;
-    let lines = text.lines().zip(1..).map(|(line, number)| (line.split('#').next().unwrap_or_default().trim(), number));
+    let lines = text
+        .lines()
+        .zip(1..)
+        .map(|(line, number)| (line.split('#').next().unwrap_or_default().trim(), number));
     lines
         .filter(|(line, _)| !line.is_empty())
         .map(|(line, number)| {
@@ -142,8 +155,16 @@ impl Told<'_> {
         };
         let app = self.gp.app;
         app.result(&format!("> {shown}  {name}"))?;
-        let words = if answer.sw.is_success() { String::new() } else { format!("  {}", app.messages.say(&meaning(answer.sw))) };
-        app.result(format!("< {} {}{words}", hex::encode_upper(&answer.data), answer.sw).replace("<  ", "< ").as_str())?;
+        let words = if answer.sw.is_success() {
+            String::new()
+        } else {
+            format!("  {}", app.messages.say(&meaning(answer.sw)))
+        };
+        app.result(
+            format!("< {} {}{words}", hex::encode_upper(&answer.data), answer.sw)
+                .replace("<  ", "< ")
+                .as_str(),
+        )?;
         let good = expected.map_or(answer.sw.is_protected(), |wanted| wanted == answer.sw);
         self.exchanges.push(json!({
             "name": name,

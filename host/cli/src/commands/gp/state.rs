@@ -38,13 +38,16 @@ pub fn terminate(gp: &Gp<'_>) -> Result<(), CliError> {
 
 /// Any state, by name or byte.
 pub fn set(gp: &Gp<'_>, holder: Holder, state: State, with_applications: bool) -> Result<(), CliError> {
-    let unfit = || CliError::new(Exit::Usage, Text::new("err-state-of-other")).next(Text::new("rec-state-of-other"));
+    let unfit =
+        || CliError::new(Exit::Usage, Text::new("err-state-of-other")).next(Text::new("rec-state-of-other"));
     match (holder, state) {
         (Holder::Card, State::Card(state)) if !with_applications => card(gp, state),
         (Holder::Card, State::Byte(value)) if !with_applications => {
             card(gp, CardState::new(value).ok_or_else(unfit)?)
         }
-        (Holder::Object(aid), State::Object(value) | State::Byte(value)) => object(gp, aid, value, with_applications),
+        (Holder::Object(aid), State::Object(value) | State::Byte(value)) => {
+            object(gp, aid, value, with_applications)
+        }
         _ => Err(unfit()),
     }
 }

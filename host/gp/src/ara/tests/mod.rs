@@ -2,7 +2,6 @@ mod file;
 mod paging;
 mod plan;
 mod properties;
-mod vectors;
 
 use super::{Access, AidRef, ApduAccess, DeviceApp, Filter, Filters, NfcAccess, Reference, Rule};
 

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 /** The published vectors, where they lie beside the checkout; those made for this project are in the host's tests too. */
 class VectorsTest {
     private static final Path SHARED = Path.of("../../../shared/vectors/ara");
-    private static final Path OWN = Path.of("../../host/gp/tests/data/ara");
+    private static final Path OWN = Path.of("../../host/omapi/tests/data");
 
     private static String read(String name) throws IOException {
         if (Files.exists(SHARED.resolve(name))) {

@@ -1,0 +1,343 @@
+//! Access rules on the command line, on a card kept in a file; the apps are APKs signed with throw-away keys.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jpkise_gp::ara::{ARA_M_AID, ARA_PACKAGE_AID};
+use jpkise_gp::commands::install::ForInstall;
+use jpkise_gp::workflow::{install, open_channel, read_registry, ChannelOptions};
+use jpkise_lab::simulator::{self, RuntimeKind};
+use serde_json::Value;
+
+use crate::support::{jpkise, ok, run, text};
+
+const JPKI: &str = "D392F000260100000001";
+
+/// An APK of the access control vectors.
+fn apk(name: &str) -> String {
+    format!("{}/../omapi/tests/data/apk/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder with a card in a file; with an ARA-M on it unless it has one already.
+struct Bench(tempfile::TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self::bare();
+        let (mut card, mut kept) = simulator::start_kept(RuntimeKind::Jcvm, &bench.path("card")).unwrap();
+        let keys = simulator::test_keys().unwrap();
+        let mut session =
+            open_channel(&mut card, &keys, &ChannelOptions::default(), &mut rand::rngs::OsRng).unwrap();
+        if read_registry(&mut session).unwrap().find(&ARA_M_AID).is_none() {
+            install(&mut session, &ForInstall::new(ARA_PACKAGE_AID, ARA_M_AID, ARA_M_AID)).unwrap();
+        }
+        drop(session);
+        drop(card);
+        kept.save().unwrap();
+        bench
+    }
+
+    fn bare() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// The command on this card, run in its folder.
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let card = self.path("card");
+        let mut command = jpkise(arguments);
+        command.args(["--state", card.to_str().unwrap()]).current_dir(self.0.path());
+        command
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        ok(&mut self.command(arguments))
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = run(&mut self.command(&[arguments, &["--json"]].concat()));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)))
+    }
+
+    /// Exit status and what was said.
+    fn fails(&self, arguments: &[&str]) -> (i32, String) {
+        let output = run(&mut self.command(arguments));
+        (output.status.code().unwrap(), text(&output))
+    }
+
+    fn rollbacks(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.0.path()).unwrap().map(|e| e.unwrap().path());
+        let mut found: Vec<PathBuf> = entries
+            .filter(|p| p.file_name().unwrap().to_str().unwrap().starts_with("ara-rollback-"))
+            .collect();
+        found.sort();
+        found
+    }
+}
+
+#[test]
+fn a_rule_is_added_listed_explained_and_taken_back() {
+    let bench = Bench::new();
+    assert!(bench.ok(&["ara", "list"]).contains("No rules"));
+    let app = apk("rsa-v1v2v3.apk");
+    let other = apk("ec-v2only.apk");
+    let said = bench.ok(&["ara", "add", "--aid", JPKI, "--apk", &app, "--apdu", "jpki-user"]);
+    for part in [
+        "signatures verified",
+        "Android compares rules with this certificate",
+        "sha1:efddfdcb201b777fbc1f7ed06a6757210da51cd1",
+        "sha256:d3a5bdefbef3dfd2b31df4a82bd33859f85d6b5f41aa39a400a7e0d5b729b125 ←",
+        "Written, and read back",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let listed = bench.json(&["ara", "list"]);
+    let rule = &listed["rules"][0];
+    assert_eq!(rule["app"], "sha256:d3a5bdefbef3dfd2b31df4a82bd33859f85d6b5f41aa39a400a7e0d5b729b125");
+    assert_eq!((&rule["preset"], &rule["form"]), (&"jpki-user".into(), &"a".into()));
+
+    assert!(bench.ok(&["ara", "check", "--aid", JPKI, "--apk", &app]).contains("ALLOWED"));
+    let allowed = bench.ok(&["ara", "check", "--aid", JPKI, "--apk", &app, "--apdu", "00200080"]);
+    assert!(allowed.contains("passes by the filter 00200000/FCFBFF00"), "{allowed}");
+    for (apdu, part) in [
+        ("80E40000", "no filter lets"),
+        ("84CADF3210", "no filter lets"),
+        ("00A4040005D392F00026", "the phone refuses it"),
+        ("0020009804AA", "the phone refuses it"),
+    ] {
+        let (exit, said) = bench.fails(&["ara", "check", "--aid", JPKI, "--apk", &app, "--apdu", apdu]);
+        assert!(exit == 5 && said.contains(part), "{exit} {said}");
+    }
+    let (exit, said) = bench.fails(&["ara", "explain", "--aid", JPKI, "--apk", &other]);
+    assert_eq!(exit, 5, "{said}");
+    for part in [
+        "A-conflict  this applet, another app: rule 1 ←",
+        "shuts out every app",
+        "DENIED (search A-conflict)",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let denied = bench.json(&["ara", "check", "--aid", JPKI, "--apk", &other]);
+    assert_eq!((&denied["opens"], &denied["search"]), (&false.into(), &"A-conflict".into()));
+    assert_eq!(denied["rules"][0]["verdict"], "shut-out");
+
+    let first = bench.rollbacks();
+    assert_eq!(first.len(), 1);
+    bench.ok(&["ara", "apply", first[0].to_str().unwrap()]);
+    assert!(bench.ok(&["ara", "list"]).contains("No rules"));
+    let (exit, said) = bench.fails(&["ara", "remove", "--aid", JPKI]);
+    assert!(exit == 5 && said.contains("no rule on the card is meant"), "{exit} {said}");
+}
+
+#[test]
+fn apply_makes_the_rules_those_of_the_file_and_writes_only_what_differs() {
+    let bench = Bench::new();
+    let rules = |second: &str| {
+        format!(
+            "format = 1\n[[rule]]\naid = \"{JPKI}\"\napp = \"{}\"\napdu = \"always\"\n\
+             [[rule]]\naid = \"{JPKI}\"\napp = \"{}\"\napdu = \"{second}\"\n\
+             [[rule]]\naid = \"all\"\napp = \"all\"\napdu = \"never\"\nnfc = \"never\"\n",
+            "11".repeat(20),
+            "22".repeat(32)
+        )
+    };
+    let file = bench.file("rules.toml", &rules("always"));
+    let tag = |bench: &Bench| bench.json(&["ara", "list"])["refresh_tag"].clone();
+    let before = tag(&bench);
+    let planned = bench.json(&["ara", "apply", &file, "--dry-run"]);
+    assert_eq!(
+        planned["apdus"].as_array().unwrap().len(),
+        6,
+        "INSTALL [for personalization] and STORE DATA, three times"
+    );
+    assert_eq!((tag(&bench), bench.rollbacks().len()), (before.clone(), 0), "a dry run writes nothing");
+    let diff = bench.json(&["ara", "diff", &file]);
+    assert_eq!(diff["added"].as_array().unwrap().len(), 3);
+    bench.ok(&["ara", "apply", &file]);
+    let written = tag(&bench);
+    assert_ne!(written, before);
+    assert!(bench.ok(&["ara", "apply", &file]).contains("nothing to write"));
+    assert_eq!((tag(&bench), bench.rollbacks().len()), (written, 1), "nothing differs, nothing is written");
+
+    let file = bench.file("rules.toml", &rules("never"));
+    let shown = bench.ok(&["ara", "diff", &file]);
+    let marks: Vec<&str> =
+        shown.lines().filter(|l| l.contains("D392")).map(|l| l.get(..1).unwrap()).collect();
+    assert_eq!(marks, [" ", "-", "+"], "{shown}");
+    let done = bench.json(&["ara", "apply", &file, "--rollback", "back.toml"]);
+    assert_eq!((done["added"].as_array().unwrap().len(), done["removed"].as_array().unwrap().len()), (1, 1));
+    // Changed by its domain, now by the ARA-M's own channel: the way back.
+    let said = bench.ok(&["ara", "apply", "back.toml", "--direct"]);
+    assert!(said.contains("read back as wished"), "{said}");
+    assert_eq!(bench.json(&["ara", "diff", &file])["removed"][0]["apdu"], "always");
+
+    let refreshed = bench.json(&["ara", "refresh"]);
+    assert_ne!(refreshed["refresh_tag"], refreshed["refresh_tag_before"]);
+    bench.ok(&["ara", "remove", "--hash", &"22".repeat(32)]);
+    assert_eq!(bench.json(&["ara", "list"])["rules"].as_array().unwrap().len(), 2);
+    bench.ok(&["ara", "clear"]);
+    assert!(bench.ok(&["ara", "list"]).contains("No rules"));
+}
+
+#[test]
+fn a_rotated_app_gets_a_rule_for_its_first_and_its_newest_key() {
+    let bench = Bench::new();
+    let app = apk("rotated-v2v3.apk");
+    let shown = bench.ok(&["ara", "hashes", "--apk", &app]);
+    assert!(shown.contains("first key of a rotated app") && shown.contains("key of today"), "{shown}");
+    bench.ok(&["ara", "add", "--aid", JPKI, "--apk", &app, "--apdu", "always"]);
+    let rules = bench.json(&["ara", "list"])["rules"].as_array().unwrap().clone();
+    assert_eq!(rules.len(), 2);
+    let explained = bench.json(&["ara", "explain", "--aid", JPKI, "--apk", &app]);
+    assert_eq!((&explained["opens"], &explained["search"]), (&true.into(), &"A".into()));
+    bench.ok(&["ara", "remove", "--apk", &app]);
+    assert!(bench.ok(&["ara", "list"]).contains("No rules"));
+}
+
+#[test]
+fn bad_input_is_named_and_nothing_is_written() {
+    let bench = Bench::new();
+    let whole = fs::read(apk("ec-v2only.apk")).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(bench.path(name), bytes).unwrap();
+        bench.path(name).to_str().unwrap().to_owned()
+    };
+    let truncated = write("truncated.apk", &whole[..whole.len() - 100]);
+    let magic = whole.windows(16).position(|w| w == b"APK Sig Block 42").unwrap();
+    let mut lying = whole.clone();
+    lying[magic - 8..magic].copy_from_slice(&u64::MAX.to_le_bytes());
+    let lying = write("lying.apk", &lying);
+    let mut changed = whole.clone();
+    changed[40] ^= 1;
+    let changed = write("changed.apk", &changed);
+    let no_certificate = write("no.pem", b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
+    let unknown = bench.file("unknown.toml", "format = 1\n[[rule]]\naid = \"all\"\nap = \"all\"\n");
+    let short = bench.file(
+        "short.toml",
+        &format!("format = 1\n[[rule]]\naid = \"all\"\napp = \"{}\"\napdu = \"always\"\n", "ab".repeat(31)),
+    );
+    let add = |rest: &[&str]| {
+        [&["ara", "add", "--aid", JPKI, "--apdu", "always"], rest]
+            .concat()
+            .iter()
+            .map(|s| (*s).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let cases: Vec<(Vec<String>, &str)> = vec![
+        (add(&["--apk", &truncated]), "is no APK"),
+        (add(&["--apk", &lying]), "signature block of"),
+        (add(&["--apk", &changed]), "do not hold"),
+        (add(&["--apk", &apk("unsigned.apk")]), "is not signed"),
+        (add(&["--apk", "no-such.apk"]), "no-such.apk"),
+        (add(&["--cert", &no_certificate]), "is no certificate"),
+        (add(&["--hash", &"ab".repeat(31)]), "a hash of 31 bytes"),
+        (add(&["--hash", "hello"]), "is no hash"),
+        (add(&[]), "which app?"),
+        (add(&["--every-app", "--hash", "aa"]), "cannot be used"),
+        (
+            vec!["ara".into(), "add".into(), "--aid".into(), JPKI.into(), "--every-app".into()],
+            "states no access",
+        ),
+        (
+            vec![
+                "ara".into(),
+                "add".into(),
+                "--aid".into(),
+                JPKI.into(),
+                "--every-app".into(),
+                "--apdu".into(),
+                "sometimes".into(),
+            ],
+            "neither always nor never",
+        ),
+        (
+            vec![
+                "ara".into(),
+                "add".into(),
+                "--aid".into(),
+                JPKI.into(),
+                "--every-app".into(),
+                "--apdu".into(),
+                "00A40400/F0FF0000".into(),
+            ],
+            "no command can pass",
+        ),
+        (vec!["ara".into(), "remove".into()], "which rules?"),
+        (vec!["ara".into(), "apply".into(), unknown], "unknown field `ap`"),
+        (vec!["ara".into(), "apply".into(), short], "20 or 32 bytes, not 31"),
+        (vec!["ara".into(), "preset".into(), "nobody".into()], "no preset \"nobody\""),
+    ];
+    for (arguments, part) in &cases {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (exit, said) = bench.fails(&arguments);
+        assert!(exit == 2 && said.contains(part), "{arguments:?}: {exit}\n{said}");
+        let japanese = text(&run(bench.command(&arguments).env("JPKISE_LANG", "ja")));
+        assert!(!japanese.is_ascii(), "{arguments:?}: {japanese}");
+    }
+    assert!(bench.ok(&["ara", "list"]).contains("No rules"));
+    assert!(bench.rollbacks().is_empty());
+    // Unverified, the changed one is taken, and says so.
+    let said = bench.ok(&["ara", "hashes", "--apk", &changed, "--unverified"]);
+    assert!(said.contains("NOT verified"), "{said}");
+    // The opposite of a rule that is there.
+    bench.ok(&["ara", "add", "--aid", JPKI, "--every-app", "--apdu", "always"]);
+    let (exit, said) = bench.fails(&["ara", "add", "--aid", JPKI, "--every-app", "--apdu", "never"]);
+    assert!(exit == 2 && said.contains("opposite"), "{exit} {said}");
+}
+
+#[test]
+fn an_app_sees_of_the_card_what_the_rules_let_it_see() {
+    let bench = Bench::new();
+    ok(bench
+        .command(&["ara", "add", "--aid", JPKI, "--apk", &apk("rsa-v1v2v3.apk"), "--apdu", "jpki-user"])
+        .args(["--personalized"]));
+    let script = bench.file(
+        "script",
+        &format!(
+            "# what a user's app does\nopen {JPKI} as jpki -> 9000\n80CADF3000 -> 9000\n00200098 -> 63C3\n\
+             00A4040005D392F00026 -> SecurityException\n00700000 -> SecurityException\n80E40000 -> java.lang.SecurityException\n\
+             response -> 9000\nclose\n80CADF3000 -> IllegalStateException\nopen A00000000101 -> SecurityException\nbasic -> SecurityException\n"
+        ),
+    );
+    let listed = ["omapi", "run", "--apk", &apk("rsa-v1v2v3.apk"), "--script", &script];
+    let said = bench.ok(&listed);
+    assert!(
+        said.contains("java.lang.SecurityException: no filter of the access rules lets 80E40000 pass"),
+        "{said}"
+    );
+    let steps = bench.json(&listed);
+    assert_eq!((&steps["reader"], &steps["unexpected"]), (&"eSE1".into(), &0.into()));
+    assert_eq!(steps["steps"].as_array().unwrap().len(), 11);
+    let (exit, said) = bench.fails(&["omapi", "run", "--apk", &apk("ec-v2only.apk"), "--script", &script]);
+    assert!(exit == 5 && said.contains("refused by the access rules (search A-conflict)"), "{exit} {said}");
+    assert!(said.contains("java.lang.NullPointerException"), "{said}");
+    let one = bench.file("one", &format!("open {JPKI}\n"));
+    let (exit, _) = bench.fails(&["omapi", "run", "--apk", &apk("ec-v2only.apk"), "--script", &one]);
+    assert_eq!(exit, 5, "a call that throws and was not expected to");
+    bench.ok(&["omapi", "run", "--privileged", "--script", &one]);
+    let (exit, said) =
+        bench.fails(&["omapi", "run", "--hash", &"ab".repeat(32), "--script", &bench.file("bad", "open\n")]);
+    assert!(exit == 2 && said.contains("line 1 of the script"), "{exit} {said}");
+}
+
+#[test]
+fn presets_are_printed_so_that_a_rule_file_takes_them() {
+    let bench = Bench::bare();
+    let printed = bench.ok(&["ara", "preset", "jpki-user"]);
+    let filters = printed.split("apdu = [").nth(1).unwrap();
+    let filters = filters.split(']').next().unwrap();
+    let with = Bench::new();
+    let rule = |apdu: &str| format!("format = 1\n[[rule]]\naid = \"{JPKI}\"\napp = \"all\"\napdu = {apdu}\n");
+    with.ok(&["ara", "apply", &with.file("by-name.toml", &rule("\"jpki-user\""))]);
+    let said = with.ok(&["ara", "diff", &with.file("by-bytes.toml", &rule(&format!("[{filters}]")))]);
+    assert!(said.contains("nothing to write"), "{said}");
+    assert!(Path::new(&apk("rsa-v1v2v3.apk")).exists());
+}
