@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jpkise_gp::ara::{ARA_M_AID, ARA_PACKAGE_AID};
 use jpkise_gp::commands::install::ForInstall;
 use jpkise_gp::workflow::{install, open_channel, read_registry, ChannelOptions};
-use jpkise_lab::simulator::{self, RuntimeKind};
+use jpkise_lab::simulator::{self, KeptCard, SimulatorOptions};
 use serde_json::Value;
 
 use crate::support::{jpkise, ok, run, text};
@@ -18,13 +18,19 @@ fn apk(name: &str) -> String {
     format!("{}/../omapi/tests/data/apk/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
+fn kept_card(path: PathBuf) -> (jpkise_card::Card<jpkise_gpse::GpSe>, KeptCard) {
+    let options = SimulatorOptions { state: Some(path), ..SimulatorOptions::default() };
+    let (card, kept) = options.start().unwrap();
+    (card, kept.unwrap())
+}
+
 /// A folder with a card in a file; with an ARA-M on it unless it has one already.
 struct Bench(tempfile::TempDir);
 
 impl Bench {
     fn new() -> Self {
         let bench = Self::bare();
-        let (mut card, mut kept) = simulator::start_kept(RuntimeKind::Jcvm, &bench.path("card")).unwrap();
+        let (mut card, mut kept) = kept_card(bench.path("card"));
         let keys = simulator::test_keys().unwrap();
         let mut session =
             open_channel(&mut card, &keys, &ChannelOptions::default(), &mut rand::rngs::OsRng).unwrap();
