@@ -224,21 +224,26 @@ pub fn test_keys() -> Result<SoftwareKeys, KeyError> {
 mod tests {
     use super::*;
 
+    fn kept(path: &Path) -> Result<(Card<GpSe>, KeptCard), StartError> {
+        let options = SimulatorOptions { state: Some(path.to_owned()), ..SimulatorOptions::default() };
+        options.start().map(|(card, kept)| (card, kept.unwrap()))
+    }
+
     #[test]
     fn a_kept_card_is_one_process_s_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("card");
-        let (card, mut kept) = start_kept(RuntimeKind::Jcvm, &path).unwrap();
+        let (card, mut kept) = kept(&path).unwrap();
         for _ in 0..2 {
-            let error = start_kept(RuntimeKind::Jcvm, &path).map(|_| ()).unwrap_err();
+            let error = kept(&path).map(|_| ()).unwrap_err();
             assert!(matches!(&error, StartError::InUse { path: named } if *named == path), "{error}");
         }
         kept.save().unwrap();
         drop(card);
-        assert!(matches!(start_kept(RuntimeKind::Jcvm, &path), Err(StartError::InUse { .. })));
+        assert!(matches!(kept(&path), Err(StartError::InUse { .. })));
         // Another card is nobody's concern, and this one is free once it is dropped.
-        start_kept(RuntimeKind::Jcvm, &folder.path().join("other")).unwrap();
+        kept(&folder.path().join("other")).unwrap();
         drop(kept);
-        start_kept(RuntimeKind::Jcvm, &path).unwrap();
+        kept(&path).unwrap();
     }
 }
