@@ -224,7 +224,7 @@ pub fn test_keys() -> Result<SoftwareKeys, KeyError> {
 mod tests {
     use super::*;
 
-    fn kept(path: &Path) -> Result<(Card<GpSe>, KeptCard), StartError> {
+    fn keep(path: &Path) -> Result<(Card<GpSe>, KeptCard), StartError> {
         let options = SimulatorOptions { state: Some(path.to_owned()), ..SimulatorOptions::default() };
         options.start().map(|(card, kept)| (card, kept.unwrap()))
     }
@@ -233,17 +233,17 @@ mod tests {
     fn a_kept_card_is_one_process_s_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("card");
-        let (card, mut kept) = kept(&path).unwrap();
+        let (card, mut kept) = keep(&path).unwrap();
         for _ in 0..2 {
-            let error = kept(&path).map(|_| ()).unwrap_err();
+            let error = keep(&path).map(|_| ()).unwrap_err();
             assert!(matches!(&error, StartError::InUse { path: named } if *named == path), "{error}");
         }
         kept.save().unwrap();
         drop(card);
-        assert!(matches!(kept(&path), Err(StartError::InUse { .. })));
+        assert!(matches!(keep(&path), Err(StartError::InUse { .. })));
         // Another card is nobody's concern, and this one is free once it is dropped.
-        kept(&folder.path().join("other")).unwrap();
+        keep(&folder.path().join("other")).unwrap();
         drop(kept);
-        kept(&path).unwrap();
+        keep(&path).unwrap();
     }
 }
