@@ -20,6 +20,7 @@ use jpkise_wire::tlv::{Tag, Tlv};
 use jpkise_wire::{Aid, StatusWord};
 
 use super::core::Storing;
+use super::parameters::{implicit_selection, restriction, Parameters, Purpose};
 use super::{success, Answer, Core, Fault, GpSe};
 use crate::profile::{SECURITY_DOMAIN_MODULE, SECURITY_DOMAIN_PACKAGE};
 use crate::registry::{life_cycle, Application, Domain, Kind, Privilege, Privileges, Registry};
@@ -35,7 +36,6 @@ const P1_LOAD: u8 = 0x02;
 /// Load, install and make selectable in one process, which this card lacks.
 const P1_COMBINED: u8 = 0x0E;
 
-const TAG_APPLICATION_PARAMETERS: Tag = Tag(0xC9);
 /// In C9 of a security domain: secure channel protocol and its i.
 const TAG_PROTOCOL: Tag = Tag(0x81);
 /// The confirmation's length: there is none.
@@ -114,7 +114,10 @@ impl GpSe {
         self.core.may_manage_content(actor)?;
         let (package, module, instance) = (fields.aid(0)?, fields.aid(1)?, fields.aid(2)?);
         let privileges = Privileges::parse(fields.0[3]).ok_or(WRONG_DATA)?;
-        let parameters = application_parameters(fields.0[4])?;
+        let read = Parameters::parse(fields.0[4], Purpose::Install)?;
+        // C9 must be there even when it is empty.
+        let parameters = read.application.ok_or(WRONG_DATA)?;
+        self.core.check_restriction(None, restriction::INSTALL)?;
         let unknown = StatusWord::REFERENCED_DATA_NOT_FOUND;
         let file = self.core.registry.load_file(&package).ok_or(unknown)?;
         if !file.modules.contains(&module) {
@@ -127,6 +130,7 @@ impl GpSe {
         if is_domain != privileges.has(Privilege::SECURITY_DOMAIN) {
             return Err(WRONG_DATA.into());
         }
+        read.check_memory(self.free_memory())?;
         let mut next = self.core.registry.clone();
         let kind = if is_domain {
             let i = domain_protocol(parameters, next.issuer().as_domain().map_or(0, |d| d.i.value()))?;
@@ -140,9 +144,12 @@ impl GpSe {
             domain: *actor,
             life_cycle,
             privileges: Privileges([0; 3]),
+            implicit: Vec::new(),
+            restricted: 0,
             kind,
         });
         grant(&mut next, &instance, privileges)?;
+        select_implicitly(&mut next, &instance, read.implicit)?;
         if is_domain {
             return self.core.commit(next);
         }
@@ -165,10 +172,15 @@ impl GpSe {
         self.core.channel_mut(channel).storing = Storing::default();
         let application =
             self.core.registry.application(&aid).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+        // A domain takes objects and its first keys this way (section 9.6).
         let takes_it = application.domain == *actor
-            && matches!(application.kind, Kind::Applet)
+            && aid != *actor
             && application.life_cycle & life_cycle::LOCKED == 0
-            && self.runtime.takes_personalization(aid)?;
+            && match application.kind {
+                Kind::Applet => self.runtime.takes_personalization(aid)?,
+                Kind::Domain(_) => true,
+            };
+        self.core.check_restriction(Some(&aid), restriction::PERSONALIZATION)?;
         if !takes_it {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         }
@@ -195,7 +207,9 @@ impl Core {
         fields.require_empty(&[0, 1])?;
         self.may_manage_content(actor)?;
         let aid = fields.aid(2)?;
+        Parameters::parse(fields.0[4], Purpose::Other)?;
         let application = managed(&self.registry, actor, &aid)?;
+        self.check_restriction(Some(&aid), restriction::MAKE_SELECTABLE)?;
         let is_new = application.life_cycle == life_cycle::INSTALLED;
         // Of the privileges only Card Reset counts (section 11.5.2.3.3); it may also be given later.
         let requested = match fields.0[3] {
@@ -221,13 +235,20 @@ impl Core {
         fields.require_empty(&[1, 3])?;
         self.may_manage_content(actor)?;
         let (to, aid) = (fields.aid(0)?, fields.aid(2)?);
+        Parameters::parse(fields.0[4], Purpose::Other)?;
+        self.check_restriction(Some(&aid), restriction::EXTRADITION)?;
         self.change(|next| change_domain(next, actor, &aid, &to))
     }
 
     fn update_registry(&mut self, actor: &Aid, fields: &Fields<'_>) -> Result<(), Fault> {
         fields.require_empty(&[1])?;
         self.may_manage_content(actor)?;
+        let parameters = Parameters::parse(fields.0[4], Purpose::RegistryUpdate)?;
+        if fields.0[2].is_empty() {
+            return self.restrict_card(actor, fields, &parameters);
+        }
         let aid = fields.aid(2)?;
+        self.check_restriction(Some(&aid), restriction::REGISTRY_UPDATE)?;
         let current = managed(&self.registry, actor, &aid)?.privileges;
         let privileges = match fields.0[3] {
             [] => current,
@@ -241,8 +262,43 @@ impl Core {
             if let Some(to) = to {
                 change_domain(next, actor, &aid, &to)?;
             }
-            grant(next, &aid, privileges)
+            grant(next, &aid, privileges)?;
+            select_implicitly(next, &aid, parameters.implicit)?;
+            if let Some(application) = next.application_mut(&aid) {
+                application.restricted |= parameters.restriction;
+            }
+            Ok(())
         })
+    }
+
+    /// Registry update of the OPEN itself: what is restricted there, the card never does again. The issuer's to say.
+    fn restrict_card(
+        &mut self,
+        actor: &Aid,
+        fields: &Fields<'_>,
+        parameters: &Parameters<'_>,
+    ) -> Result<(), Fault> {
+        fields.require_empty(&[0, 3])?;
+        if parameters.implicit.is_some() || parameters.restriction == 0 {
+            return Err(WRONG_DATA.into());
+        }
+        self.check_restriction(None, restriction::REGISTRY_UPDATE)?;
+        if *actor != self.registry.issuer().aid {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+        }
+        self.change(|next| {
+            next.restricted |= parameters.restriction;
+            Ok(())
+        })
+    }
+
+    /// Whether the card, or this application, still has a function.
+    pub(super) fn check_restriction(&self, aid: Option<&Aid>, function: u8) -> Result<(), StatusWord> {
+        let of_application = aid.and_then(|aid| self.registry.application(aid)).map_or(0, |a| a.restricted);
+        if (self.registry.restricted | of_application) & function != 0 {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
+        Ok(())
     }
 }
 
@@ -303,11 +359,22 @@ pub(super) fn grant(registry: &mut Registry, aid: &Aid, privileges: Privileges) 
     Ok(())
 }
 
-/// The value of C9, which must be there even when it is empty (section 11.5.2.3.7).
-fn application_parameters(field: &[u8]) -> Result<&[u8], StatusWord> {
-    let objects = Tlv::read_all(field).map_err(|_| WRONG_DATA)?;
-    let parameters = objects.iter().find(|o| o.tag == TAG_APPLICATION_PARAMETERS);
-    parameters.map(|o| o.value).ok_or(WRONG_DATA)
+/// Gives an application its implicit selection: a channel of an interface is meant for one application.
+fn select_implicitly(
+    registry: &mut Registry,
+    aid: &Aid,
+    implicit: Option<Vec<u8>>,
+) -> Result<(), StatusWord> {
+    let Some(implicit) = implicit else { return Ok(()) };
+    let collide = |a: &u8, b: &u8| {
+        (a ^ b) & implicit_selection::CHANNEL == 0 && a & b & !implicit_selection::CHANNEL != 0
+    };
+    let others = registry.applications.iter().filter(|a| a.aid != *aid).flat_map(|a| &a.implicit);
+    if others.into_iter().any(|other| implicit.iter().any(|own| collide(own, other))) {
+        return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+    }
+    registry.application_mut(aid).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?.implicit = implicit;
+    Ok(())
 }
 
 /// The i of a new domain's SCP03: from 81 in C9, else the issuer's. A protocol or option the card lacks is refused.

@@ -13,7 +13,6 @@
 //! functions this card lacks and are wrong data to it, as tokens are.
 
 use jpkise_card::CommandApdu;
-use jpkise_wire::tlv::{Tag, Tlv};
 use jpkise_wire::{Aid, StatusWord};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -21,6 +20,7 @@ use subtle::ConstantTimeEq;
 
 use super::install::Fields;
 use super::load_file::{self, Structure};
+use super::parameters::{restriction, Parameters, Purpose};
 use super::{success, Answer, Fault, GpSe};
 use crate::registry::LoadFile;
 use crate::runtime::{Channel, FreeMemory};
@@ -30,15 +30,6 @@ const WRONG_DATA: StatusWord = StatusWord::WRONG_DATA;
 const REFUSED: StatusWord = StatusWord::CONDITIONS_NOT_SATISFIED;
 /// The confirmation's length: there is none.
 const NO_CONFIRMATION: [u8; 1] = [0];
-
-/// System specific parameters, and the memory requirements in them (table 11-49).
-const TAG_SYSTEM_PARAMETERS: Tag = Tag(0xEF);
-const TAG_CODE_MEMORY: Tag = Tag(0xC6);
-const TAG_VOLATILE_MEMORY: Tag = Tag(0xC7);
-const TAG_NON_VOLATILE_MEMORY: Tag = Tag(0xC8);
-/// Format of the load file data block, and parameters for it; this card knows one format and needs no parameters.
-const TAG_BLOCK_FORMAT: Tag = Tag(0xCD);
-const TAG_BLOCK_PARAMETERS: Tag = Tag(0xDD);
 
 /// A loading under way on a channel.
 pub(crate) struct Loading {
@@ -125,17 +116,15 @@ impl GpSe {
         if !matches!(hash.len(), 0 | 20 | 32 | 48 | 64) {
             return Err(WRONG_DATA.into());
         }
-        let wanted = memory_requirements(fields.0[3])?;
+        let parameters = Parameters::parse(fields.0[3], Purpose::Load)?;
+        self.core.check_restriction(None, restriction::LOAD)?;
         if self.core.registry.domain(&domain).is_none() {
             return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
         }
         if self.core.registry.knows(&package) || !self.core.registry.is_under(&domain, actor) {
             return Err(REFUSED.into());
         }
-        let free = self.free_memory();
-        if wanted.persistent > free.persistent || wanted.transient > free.transient {
-            return Err(StatusWord::NOT_ENOUGH_MEMORY.into());
-        }
+        parameters.check_memory(self.free_memory())?;
         self.core.channel_mut(channel).loading = Some(Loading {
             package,
             domain,
@@ -190,36 +179,5 @@ impl GpSe {
         });
         self.runtime.settle(&self.core.registered())?;
         result
-    }
-}
-
-/// The memory that load or install parameters ask for; code and data count together.
-pub(super) fn memory_requirements(field: &[u8]) -> Result<FreeMemory, StatusWord> {
-    let mut wanted = FreeMemory { persistent: 0, transient: 0 };
-    for object in Tlv::read_all(field).map_err(|_| WRONG_DATA)? {
-        // B6 would name a token, which this card cannot honour.
-        if object.tag != TAG_SYSTEM_PARAMETERS {
-            return Err(WRONG_DATA);
-        }
-        for parameter in object.children().map_err(|_| WRONG_DATA)? {
-            match parameter.tag {
-                TAG_CODE_MEMORY | TAG_NON_VOLATILE_MEMORY => {
-                    wanted.persistent = wanted.persistent.saturating_add(memory_size(parameter.value)?);
-                }
-                TAG_VOLATILE_MEMORY => wanted.transient = memory_size(parameter.value)?,
-                TAG_BLOCK_FORMAT | TAG_BLOCK_PARAMETERS => {}
-                _ => return Err(WRONG_DATA),
-            }
-        }
-    }
-    Ok(wanted)
-}
-
-/// Two or four bytes (section 11.5.2.3.7).
-pub(super) fn memory_size(value: &[u8]) -> Result<u32, StatusWord> {
-    match *value {
-        [a, b] => Ok(u32::from(u16::from_be_bytes([a, b]))),
-        [a, b, c, d] => Ok(u32::from_be_bytes([a, b, c, d])),
-        _ => Err(WRONG_DATA),
     }
 }

@@ -13,6 +13,7 @@ mod install;
 mod keys;
 mod load;
 mod load_file;
+mod parameters;
 mod pending;
 mod select;
 mod services;
