@@ -3,14 +3,15 @@
 //! ```text
 //! 80 E6 P1 00  Lc  LV fields  Le 00 -> 00
 //! P1 02 load        see load.rs
+//!    0E load, install and make selectable: see load.rs
 //!    04 install     load file, module, application, privileges, parameters { C9 … }, token
 //!    0C             the same, and make selectable
 //!    08 selectable  empty, empty, application, privileges, parameters, token
 //!    10 extradite   new domain, empty, application or load file, empty, parameters, token
 //!    20 personalise empty, empty, application, empty, empty, empty
 //!    40 registry    new domain, empty, application, privileges, parameters, token
-//! SW 6A80 data, 6A88 load file, module or application unknown, 6985 AID taken or not allowed, 6A81 the combined
-//!    process 0E, 6A86 P1 P2
+//! SW 6A80 data, 6A88 load file, module or application unknown, 6985 AID taken or not allowed,
+//!    6A86 P1 P2
 //! ```
 
 use jpkise_card::CommandApdu;
@@ -33,8 +34,10 @@ const P1_EXTRADITION: u8 = 0x10;
 const P1_PERSONALIZATION: u8 = 0x20;
 const P1_REGISTRY_UPDATE: u8 = 0x40;
 const P1_LOAD: u8 = 0x02;
-/// Load, install and make selectable in one process, which this card lacks.
-const P1_COMBINED: u8 = 0x0E;
+/// Load, install and make selectable in one process, whose two INSTALL commands P2 tells apart.
+pub(super) const P1_COMBINED: u8 = 0x0E;
+const P2_BEGINNING: u8 = 0x01;
+pub(super) const P2_END: u8 = 0x03;
 
 /// In C9 of a security domain: secure channel protocol and its i.
 const TAG_PROTOCOL: Tag = Tag(0x81);
@@ -74,15 +77,23 @@ impl<'a, const N: usize> Fields<'a, N> {
 
 impl GpSe {
     pub(super) fn install(&mut self, channel: Channel, actor: Aid, command: &CommandApdu) -> Answer {
-        if command.p1 == P1_COMBINED {
-            return Err(StatusWord::FUNCTION_NOT_SUPPORTED.into());
+        match (command.p1, command.p2) {
+            (P1_COMBINED, P2_BEGINNING) => {
+                self.install_for_load(channel, &actor, command.data(), true)?;
+                return success(NO_CONFIRMATION);
+            }
+            (P1_COMBINED, P2_END) => {
+                self.install_loaded(channel, &actor, command.data())?;
+                return success(NO_CONFIRMATION);
+            }
+            _ => {}
         }
         if command.p2 != 0 {
             return Err(StatusWord::INCORRECT_P1_P2.into());
         }
         let p1 = command.p1;
         if p1 == P1_LOAD {
-            self.install_for_load(channel, &actor, command.data())?;
+            self.install_for_load(channel, &actor, command.data(), false)?;
             return success(NO_CONFIRMATION);
         }
         let known = [
@@ -111,6 +122,19 @@ impl GpSe {
     }
 
     fn install_application(&mut self, actor: &Aid, fields: &Fields<'_>, life_cycle: u8) -> Result<(), Fault> {
+        let result = self.install_from(self.core.registry.clone(), actor, fields, life_cycle);
+        self.runtime.settle(&self.core.registered())?;
+        result
+    }
+
+    /// Installs an application into a registry and makes that the card's. The caller settles, whatever comes of it.
+    pub(super) fn install_from(
+        &mut self,
+        mut next: Registry,
+        actor: &Aid,
+        fields: &Fields<'_>,
+        life_cycle: u8,
+    ) -> Result<(), Fault> {
         self.core.may_manage_content(actor)?;
         let (package, module, instance) = (fields.aid(0)?, fields.aid(1)?, fields.aid(2)?);
         let privileges = Privileges::parse(fields.0[3]).ok_or(WRONG_DATA)?;
@@ -119,11 +143,11 @@ impl GpSe {
         let parameters = read.application.ok_or(WRONG_DATA)?;
         self.core.check_restriction(None, restriction::INSTALL)?;
         let unknown = StatusWord::REFERENCED_DATA_NOT_FOUND;
-        let file = self.core.registry.load_file(&package).ok_or(unknown)?;
+        let file = next.load_file(&package).ok_or(unknown)?;
         if !file.modules.contains(&module) {
             return Err(unknown.into());
         }
-        if self.core.registry.knows(&instance) {
+        if next.knows(&instance) {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         }
         let is_domain = package == SECURITY_DOMAIN_PACKAGE && module == SECURITY_DOMAIN_MODULE;
@@ -131,7 +155,6 @@ impl GpSe {
             return Err(WRONG_DATA.into());
         }
         read.check_memory(self.free_memory())?;
-        let mut next = self.core.registry.clone();
         let kind = if is_domain {
             let i = domain_protocol(parameters, next.issuer().as_domain().map_or(0, |d| d.i.value()))?;
             Kind::Domain(Box::new(Domain::new(i)))
@@ -154,11 +177,9 @@ impl GpSe {
             return self.core.commit(next);
         }
         let request = InstallRequest { package, module, instance, privileges: privileges.0, parameters };
-        let installed = self.runtime.install(&request, &mut self.core).map_err(Fault::from);
+        self.runtime.install(&request, &mut self.core)?;
         // Publishing is the commit; whatever fails before it leaves nothing behind.
-        let result = installed.and_then(|()| self.core.commit(next));
-        self.runtime.settle(&self.core.registered())?;
-        result
+        self.core.commit(next)
     }
 
     fn begin_personalization(
