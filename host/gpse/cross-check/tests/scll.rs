@@ -4,10 +4,10 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use common::bench::{ara_cap, jpki_cap, ARA, ARA_MODULE, JPKI, JPKI_MODULE, JPKI_PACKAGE};
-use common::load::load_file;
+use common::bench::{ARA, ARA_MODULE, JPKI, JPKI_MODULE, JPKI_PACKAGE};
 use common::stub::{Stub, MODULE, PACKAGE};
 use common::{unhex, ISD, TEST_KEY};
+use jpkise_cap::{Cap, LoadOptions};
 use jpkise_card::Transport as _;
 use jpkise_gpse::profile::key_version;
 use jpkise_gpse::runtime::jcvm;
@@ -23,8 +23,8 @@ use scll::model::ScpVariant;
 use scll::report::{CardLifeCycle, DeleteCascade, ScpTargetKind};
 use scll::transport::{AtrAts, Transport, TransportCaps, TransportError, TransportProtocol};
 use scll::workflow::{
-    CreateSsdArgs, DeleteAppletArgs, InstallAppletArgs, LoadPackageArgs, NewKeyset, OpenScpArgs, PutSdKeysArgs, SdKeys,
-    SetCardStatusArgs,
+    CreateSsdArgs, DeleteAppletArgs, InstallAppletArgs, LoadPackageArgs, NewKeyset, OpenScpArgs,
+    PutSdKeysArgs, SdKeys, SetCardStatusArgs,
 };
 use scll::CardManager;
 use sha2::{Digest, Sha256};
@@ -214,6 +214,12 @@ fn it_locks_and_unlocks_the_card() {
     }
 }
 
+/// A CAP that travels with the project.
+fn dist(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../applet/dist");
+    std::fs::read(std::path::Path::new(folder).join(name)).unwrap()
+}
+
 #[test]
 fn it_loads_the_applets_caps_and_installs_from_them() {
     let isd = unhex(ISD);
@@ -222,15 +228,18 @@ fn it_loads_the_applets_caps_and_installs_from_them() {
     let keys = import(&manager, &unhex(TEST_KEY));
     open(&mut manager, ISD, keys, 0x30, 0x70, 0x33).unwrap();
     let mut window = InflateCtx::new();
-    for cap in [jpki_cap(), ara_cap()] {
-        let hash = Sha256::digest(load_file(&cap));
+    for cap in [dist("jpki.cap"), dist("ara.cap")] {
+        // It sends Descriptor along, which most hosts leave out.
+        let options = LoadOptions { descriptor: true, debug: false };
+        let file = Cap::read(&cap).unwrap().load_file_data_block(options);
+        let hash = Sha256::digest(&file);
         let mut load = |hash: &[u8]| {
             let args = LoadPackageArgs { target_sd_aid: &isd, cap_zip: &cap, lfdb_hash: hash };
             manager.load_package(&args, &mut window)
         };
         load(&[0x5A; 32]).unwrap_err();
         let report = load(&hash).unwrap();
-        assert_eq!(report.effective.load_file_size as usize, load_file(&cap).len() + 4);
+        assert_eq!(report.effective.load_file_size as usize, file.len() + 4);
         load(&hash).unwrap_err();
     }
     for (module, instance) in [(JPKI_MODULE, JPKI), (ARA_MODULE, ARA)] {
