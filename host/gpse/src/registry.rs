@@ -70,8 +70,8 @@ impl Privilege {
 const TRUSTED_PATH: u8 = 0x80;
 /// DAP verification, delegated management and mandated DAP in byte 1: this card has none of them.
 const UNSUPPORTED_1: u8 = 0x61;
-/// Token verification in byte 2.
-const UNSUPPORTED_2: u8 = 0x20;
+/// Token verification and global service in byte 2.
+const UNSUPPORTED_2: u8 = 0x21;
 /// Receipt generation, ciphered load file data block and the reserved bits in byte 3.
 const UNSUPPORTED_3: u8 = 0xCF;
 /// Privileges of byte 2 that only a security domain may hold: trusted path, authorised management, global delete.
@@ -165,6 +165,10 @@ pub struct Application {
     pub life_cycle: u8,
     /// Privileges.
     pub privileges: Privileges,
+    /// Implicit selection: interface and channel, a byte each (table 11-49).
+    pub implicit: Vec<u8>,
+    /// Functions that are no longer to be used on it (table 11-56).
+    pub restricted: u8,
     /// What it is.
     pub kind: Kind,
 }
@@ -218,6 +222,8 @@ pub struct Registry {
     pub load_files: Vec<LoadFile>,
     /// Historical bytes set by an applet, in place of the profile's.
     pub historical_bytes: Option<Vec<u8>>,
+    /// Functions that the whole card no longer has (table 11-56).
+    pub restricted: u8,
 }
 
 impl Registry {
@@ -314,6 +320,7 @@ mod tests {
             (&[0xC1, 0x00, 0x00], None),
             (&[0x20], None),
             (&[0x80, 0x20, 0x00], None),
+            (&[0x00, 0x01, 0x00], None),
             (&[0x80, 0x00, 0x80], None),
             (&[0x00, 0x40, 0x00], None),
             (&[], None),

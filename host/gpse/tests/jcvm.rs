@@ -90,6 +90,31 @@ fn a_card_comes_back_from_its_file_as_it_was() {
 }
 
 #[test]
+fn used_up_tries_stay_used_up_over_power_and_in_the_file() {
+    let runtime = Jcvm::new(&Options::default(), &[]).unwrap();
+    let memory = runtime.memory();
+    let profile = || Profile { authentication_tries: Some(3), ..Profile::default() };
+    let mut card = GpSe::on_jcvm(profile(), runtime).unwrap();
+    let wrong = |card: &mut GpSe| {
+        send(card, "8050300008010203040506070800");
+        send(card, "848201001000000000000000000000000000000000")
+    };
+    for _ in 0..3 {
+        assert_eq!(wrong(&mut card), "6982");
+        card.reset().unwrap();
+    }
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("card");
+    memory.save(&path).unwrap();
+    let runtime = Jcvm::restore(&Options::default(), &path).unwrap();
+    let mut again = GpSe::on_jcvm(profile(), runtime).unwrap();
+    for card in [&mut card, &mut again] {
+        assert_eq!(send(card, "8050300008010203040506070800"), "6983");
+        assert_eq!(card.registry().issuer().as_domain().unwrap().key_versions[0].failures, 3);
+    }
+}
+
+#[test]
 fn a_registry_that_outgrows_its_region_changes_nothing() {
     let options = with(|profile| profile.regions = vec![("gp".into(), 640)]);
     let Some(bench) = Bench::jcvm_after(&options) else { return };

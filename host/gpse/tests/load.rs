@@ -252,6 +252,74 @@ fn a_package_deleted_with_its_instances_and_cut_at_any_write_is_gone_or_whole() 
 }
 
 #[test]
+fn load_install_and_make_selectable_go_as_one() {
+    let (mut base, memory) = empty_card(&Options::default());
+    let free = free_memory(&mut base);
+    let package = package_of(&ara_cap());
+    let begin = case4("80E60E01", &lv(&[&package, "", "", "", ""]));
+    let end = |package: &str, instance: &str| {
+        case4("80E60E03", &lv(&[package, ARA_MODULE, instance, "00", "C900", ""]))
+    };
+    let file = load_file(&ara_cap());
+    let loaded = |card: &mut GpSe| {
+        let mut host = issuer(card);
+        assert_eq!(host.send(card, &begin), "009000");
+        assert_eq!(load_blocks(&mut host, card, &file), "009000");
+        assert!(packages(card).is_empty(), "not before the end");
+        host
+    };
+    // An end without a beginning, before the last block, for another package, behind another command.
+    let mut host = issuer(&mut base);
+    assert_eq!(host.send(&mut base, &end(&package, ARA)), "6985");
+    host.send(&mut base, &begin);
+    assert!(host.exchange(&mut base, &blocks(&file, 239)[0]).sw.is_success());
+    assert_eq!(host.send(&mut base, &end(&package, ARA)), "6985");
+    let mut host = loaded(&mut base);
+    assert_eq!(host.send(&mut base, &end(JPKI_PACKAGE, ARA)), "6985");
+    let mut host = loaded(&mut base);
+    host.send(&mut base, "80CA006600");
+    assert_eq!(host.send(&mut base, &end(&package, ARA)), "6985");
+    // One block too many, and an installation that fails, take the load file with them.
+    let mut host = loaded(&mut base);
+    assert_eq!(hex::encode(host.exchange(&mut base, &blocks(&file, 239)[0]).to_bytes()), "6985");
+    assert_eq!(host.send(&mut base, &end(&package, ARA)), "6985");
+    let mut host = loaded(&mut base);
+    assert_eq!(
+        host.send(&mut base, &end(&package, "F0F1F2F3F4")),
+        "6F00",
+        "the applet takes its own AID only"
+    );
+    assert!(packages(&base).is_empty());
+    // What does not link shows at the last block.
+    let mut host = issuer(&mut base);
+    let missing = importing(&ara_cap(), "0102030405", (1, 0));
+    host.send(&mut base, &begin);
+    assert_eq!(load_blocks(&mut host, &mut base, &load_file(&missing)), "6438");
+    base.reset().unwrap();
+    assert_eq!(free_memory(&mut base), free);
+    let cuts = cut(
+        &memory,
+        61,
+        |card| {
+            let mut host = loaded(card);
+            let end = jpkise_card::CommandApdu::parse(&common::unhex(&end(&package, ARA))).unwrap();
+            host.wrap(&end).to_bytes().unwrap().to_vec()
+        },
+        |card, _, answered| {
+            let there = packages(card).len() == 1;
+            assert!(there || !answered);
+            assert_eq!(select(card, ARA), if there { "9000" } else { "6A82" });
+            if there {
+                card.reset().unwrap();
+                assert_eq!(delete(card, &package, "80"), "009000");
+            }
+            assert_eq!(free_memory(card), free, "nothing is left behind");
+        },
+    );
+    println!("combined: {cuts} writes, cut at every 61st");
+}
+
+#[test]
 fn a_domain_with_authorised_management_loads_into_itself_and_others_do_not() {
     let (mut card, _) = empty_card(&Options::default());
     let domain = "A00000015153504A504B49";

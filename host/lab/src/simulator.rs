@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use fs4::fs_std::FileExt;
 use jpkise_card::{Card, TransportError};
 use jpkise_gp::keys::SoftwareKeys;
-use jpkise_gpse::profile::{ProfileFileError, TEST_KEY};
-use jpkise_gpse::runtime::jcardsim::LaunchError;
+use jpkise_gpse::profile::{ProfileFileError, JPKI_PACKAGE, TEST_KEY};
+use jpkise_gpse::runtime::jcardsim::{self, LaunchError};
 use jpkise_gpse::runtime::jcvm::Memory;
 use jpkise_gpse::{GpSe, JCardSim, Jcvm, Profile};
 use jpkise_jcvm::store::SnapshotError;
@@ -121,7 +121,11 @@ impl SimulatorOptions {
                 Ok((Card::new(GpSe::on_jcvm(profile, runtime)?), None))
             }
             (None, RuntimeKind::JCardSim) => {
-                let runtime = JCardSim::find_and_launch()?;
+                let mut options = jcardsim::Options::find()?;
+                if !profile.jpki_in_rom {
+                    options.loadable.push(JPKI_PACKAGE);
+                }
+                let runtime = JCardSim::launch(&options)?;
                 Ok((Card::new(GpSe::in_memory(profile, Box::new(runtime))?), None))
             }
             (Some(path), RuntimeKind::Jcvm) => {
@@ -140,7 +144,8 @@ pub fn start(kind: RuntimeKind) -> Result<Card<GpSe>, StartError> {
 }
 
 pub(crate) fn with_applets(profile: &Profile) -> Result<Jcvm, CardError> {
-    Jcvm::new(&profile.jcvm_options(), &[dist::JPKI_CAP, dist::ARA_CAP])
+    let rom: &[&[u8]] = if profile.jpki_in_rom { &[dist::JPKI_CAP, dist::ARA_CAP] } else { &[dist::ARA_CAP] };
+    Jcvm::new(&profile.jcvm_options(), rom)
 }
 
 fn start_from_file(profile: Profile, path: &Path) -> Result<(Card<GpSe>, KeptCard), StartError> {
@@ -227,6 +232,17 @@ mod tests {
     fn keep(path: &Path) -> Result<(Card<GpSe>, KeptCard), StartError> {
         let options = SimulatorOptions { state: Some(path.to_owned()), ..SimulatorOptions::default() };
         options.start().map(|(card, kept)| (card, kept.unwrap()))
+    }
+
+    #[test]
+    fn the_jpki_package_is_in_rom_or_to_be_loaded() {
+        for jpki_in_rom in [true, false] {
+            let profile = Profile { jpki_in_rom, ..Profile::default() };
+            let options = SimulatorOptions { profile: profile.into(), ..SimulatorOptions::default() };
+            let (mut card, _) = options.start().unwrap();
+            let there = card.transport_mut().registry().load_file(&JPKI_PACKAGE).is_some();
+            assert_eq!(there, jpki_in_rom);
+        }
     }
 
     #[test]

@@ -4,25 +4,30 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
+use common::bench::{ARA, ARA_MODULE, JPKI, JPKI_MODULE, JPKI_PACKAGE};
 use common::stub::{Stub, MODULE, PACKAGE};
 use common::{unhex, ISD, TEST_KEY};
+use jpkise_cap::{Cap, LoadOptions};
 use jpkise_card::Transport as _;
 use jpkise_gpse::profile::key_version;
-use jpkise_gpse::{GpSe, Profile};
+use jpkise_gpse::runtime::jcvm;
+use jpkise_gpse::{GpSe, Jcvm, Profile};
 use jpkise_wire::scp03::IParameter;
 use rand::rngs::OsRng;
 use scll::backend::{KeyBackend, KeyKind};
 use scll::backend_rustcrypto::RustCryptoBackend;
+use scll::cap::InflateCtx;
 use scll::error::ScllError;
 
 use scll::model::ScpVariant;
 use scll::report::{CardLifeCycle, DeleteCascade, ScpTargetKind};
 use scll::transport::{AtrAts, Transport, TransportCaps, TransportError, TransportProtocol};
 use scll::workflow::{
-    CreateSsdArgs, DeleteAppletArgs, InstallAppletArgs, NewKeyset, OpenScpArgs, PutSdKeysArgs, SdKeys,
-    SetCardStatusArgs,
+    CreateSsdArgs, DeleteAppletArgs, InstallAppletArgs, LoadPackageArgs, NewKeyset, OpenScpArgs,
+    PutSdKeysArgs, SdKeys, SetCardStatusArgs,
 };
 use scll::CardManager;
+use sha2::{Digest, Sha256};
 
 const SP: &str = "A00000015153504A504B49";
 const ONE: &str = "F04A504B4900000001";
@@ -55,7 +60,10 @@ impl Transport for Adapter {
 type Manager = CardManager<Adapter, RustCryptoBackend<OsRng>>;
 
 fn manager(profile: Profile) -> Manager {
-    let card = GpSe::in_memory(profile, Box::new(Stub::default())).unwrap();
+    manager_of(GpSe::in_memory(profile, Box::new(Stub::default())).unwrap())
+}
+
+fn manager_of(card: GpSe) -> Manager {
     CardManager::new(Adapter(card), RustCryptoBackend::new(OsRng))
 }
 
@@ -204,4 +212,57 @@ fn it_locks_and_unlocks_the_card() {
         manager.set_card_status(&args).unwrap();
         assert_eq!(manager.get_card_status(&isd).unwrap().state, state);
     }
+}
+
+/// A CAP that travels with the project.
+fn dist(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../applet/dist");
+    std::fs::read(std::path::Path::new(folder).join(name)).unwrap()
+}
+
+#[test]
+fn it_loads_the_applets_caps_and_installs_from_them() {
+    let isd = unhex(ISD);
+    let runtime = Jcvm::new(&jcvm::Options::default(), &[]).unwrap();
+    let mut manager = manager_of(GpSe::on_jcvm(Profile::default(), runtime).unwrap());
+    let keys = import(&manager, &unhex(TEST_KEY));
+    open(&mut manager, ISD, keys, 0x30, 0x70, 0x33).unwrap();
+    let mut window = InflateCtx::new();
+    for cap in [dist("jpki.cap"), dist("ara.cap")] {
+        // It sends Descriptor along, which most hosts leave out.
+        let options = LoadOptions { descriptor: true, debug: false };
+        let file = Cap::read(&cap).unwrap().load_file_data_block(options);
+        let hash = Sha256::digest(&file);
+        let mut load = |hash: &[u8]| {
+            let args = LoadPackageArgs { target_sd_aid: &isd, cap_zip: &cap, lfdb_hash: hash };
+            manager.load_package(&args, &mut window)
+        };
+        load(&[0x5A; 32]).unwrap_err();
+        let report = load(&hash).unwrap();
+        assert_eq!(report.effective.load_file_size as usize, file.len() + 4);
+        load(&hash).unwrap_err();
+    }
+    for (module, instance) in [(JPKI_MODULE, JPKI), (ARA_MODULE, ARA)] {
+        let applet = InstallAppletArgs {
+            parent_sd_aid: &isd,
+            package_aid: &unhex(&module[..module.len() - 2]),
+            module_aid: &unhex(module),
+            instance_aid: &unhex(instance),
+            privileges: [0, 0, 0],
+            system_install_params: &[],
+            applet_install_params: &[],
+        };
+        manager.install_applet(&applet).unwrap();
+    }
+    let inventory = manager.get_card_inventory(&isd).unwrap().inventory;
+    assert_eq!((inventory.applets.len(), inventory.elfs.len()), (2, 3), "{inventory:?}");
+    let package = unhex(JPKI_PACKAGE);
+    let delete = DeleteAppletArgs {
+        instance_aid: &unhex(JPKI),
+        elf_aid: Some(&package),
+        cascade_elf: DeleteCascade::Always,
+    };
+    manager.delete_applet(&delete).unwrap();
+    let inventory = manager.get_card_inventory(&isd).unwrap().inventory;
+    assert_eq!((inventory.applets.len(), inventory.elfs.len()), (1, 2), "{inventory:?}");
 }

@@ -10,6 +10,7 @@ use jpkise_card::CommandApdu;
 use jpkise_wire::tlv::{Tag, Tlv};
 use jpkise_wire::{Aid, StatusWord};
 
+use super::parameters::restriction;
 use super::{success, Answer, Core, Fault, GpSe};
 use crate::registry::{Kind, Privilege, Registry};
 
@@ -126,7 +127,7 @@ impl Core {
         if is_issuer || !(own || privileges.has(Privilege::GLOBAL_DELETE)) {
             return Err(REFUSED);
         }
-        Ok(())
+        self.check_restriction(Some(aid), restriction::DELETE)
     }
 
     /// An application that is selected, or a domain that something is associated with, stays (section 9.5).

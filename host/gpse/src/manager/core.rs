@@ -239,6 +239,8 @@ fn new_registry(profile: &Profile, packages: &[Package]) -> Registry {
         domain: profile.issuer,
         life_cycle: profile.card_state,
         privileges: Privileges::ISSUER,
+        implicit: Vec::new(),
+        restricted: 0,
         kind: Kind::Domain(Box::new(domain)),
     };
     let in_rom = |aid, version, modules| {
@@ -248,5 +250,5 @@ fn new_registry(profile: &Profile, packages: &[Package]) -> Registry {
     };
     let mut load_files = vec![in_rom(SECURITY_DOMAIN_PACKAGE, (1, 0), vec![SECURITY_DOMAIN_MODULE])];
     load_files.extend(packages.iter().map(|p| in_rom(p.aid, p.version, p.modules.clone())));
-    Registry { applications: vec![issuer], load_files, historical_bytes: None }
+    Registry { applications: vec![issuer], load_files, historical_bytes: None, restricted: 0 }
 }

@@ -49,6 +49,8 @@ impl GpSe {
             domain: next.issuer().aid,
             life_cycle: life_cycle::SELECTABLE,
             privileges: Privileges::default(),
+            implicit: Vec::new(),
+            restricted: 0,
             kind: Kind::Applet,
         });
         grant(&mut next, &applet.instance, applet.privileges)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 80 F2 P1 P2  Lc  4F len AID [5C len tags]  Le 00     P1 80 issuer, 40 applications, 20 load files, 10 with modules
-//!   -> E3 { 4F, 9F70, C5, C4, CE, 84…, CC } …          P2 02 first, 03 next; 00/01 the older format
+//!   -> E3 { 4F, 9F70, C5, CF…, C4, CE, 84…, CC } …          P2 02 first, 03 next; 00/01 the older format
 //!   SW 9000, 6310 more to come, 6A88 nothing, 6A80 data, 6A86 P1 P2, 6985 next without first
 //! ```
 
@@ -27,6 +27,7 @@ const TAG_AID: u32 = 0x4F;
 const TAG_TAG_LIST: Tag = Tag(0x5C);
 const TAG_LIFE_CYCLE: u32 = 0x9F70;
 const TAG_PRIVILEGES: u32 = 0xC5;
+const TAG_IMPLICIT_SELECTION: u32 = 0xCF;
 const TAG_LOAD_FILE: u32 = 0xC4;
 const TAG_VERSION: u32 = 0xCE;
 const TAG_MODULE: u32 = 0x84;
@@ -142,7 +143,7 @@ impl Core {
 }
 
 fn application_entry(application: &Application, format: u8, query: &Query<'_>) -> Vec<u8> {
-    let Application { aid, life_cycle, privileges, origin, domain, .. } = application;
+    let Application { aid, life_cycle, privileges, implicit, origin, domain, .. } = application;
     if format != P2_TLV {
         return older_entry(aid, *life_cycle, privileges.0[0], &[]);
     }
@@ -151,6 +152,7 @@ fn application_entry(application: &Application, format: u8, query: &Query<'_>) -
         (TAG_LIFE_CYCLE, vec![*life_cycle]),
         (TAG_PRIVILEGES, privileges.0.to_vec()),
     ];
+    parts.extend(implicit.iter().map(|byte| (TAG_IMPLICIT_SELECTION, vec![*byte])));
     if let Some((load_file, _)) = origin {
         parts.push((TAG_LOAD_FILE, load_file.as_bytes().to_vec()));
     }

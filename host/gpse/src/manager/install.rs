@@ -3,14 +3,15 @@
 //! ```text
 //! 80 E6 P1 00  Lc  LV fields  Le 00 -> 00
 //! P1 02 load        see load.rs
+//!    0E load, install and make selectable: see load.rs
 //!    04 install     load file, module, application, privileges, parameters { C9 … }, token
 //!    0C             the same, and make selectable
 //!    08 selectable  empty, empty, application, privileges, parameters, token
 //!    10 extradite   new domain, empty, application or load file, empty, parameters, token
 //!    20 personalise empty, empty, application, empty, empty, empty
 //!    40 registry    new domain, empty, application, privileges, parameters, token
-//! SW 6A80 data, 6A88 load file, module or application unknown, 6985 AID taken or not allowed, 6A81 the combined
-//!    process 0E, 6A86 P1 P2
+//! SW 6A80 data, 6A88 load file, module or application unknown, 6985 AID taken or not allowed,
+//!    6A86 P1 P2
 //! ```
 
 use jpkise_card::CommandApdu;
@@ -20,6 +21,7 @@ use jpkise_wire::tlv::{Tag, Tlv};
 use jpkise_wire::{Aid, StatusWord};
 
 use super::core::Storing;
+use super::parameters::{implicit_selection, restriction, Parameters, Purpose};
 use super::{success, Answer, Core, Fault, GpSe};
 use crate::profile::{SECURITY_DOMAIN_MODULE, SECURITY_DOMAIN_PACKAGE};
 use crate::registry::{life_cycle, Application, Domain, Kind, Privilege, Privileges, Registry};
@@ -32,10 +34,11 @@ const P1_EXTRADITION: u8 = 0x10;
 const P1_PERSONALIZATION: u8 = 0x20;
 const P1_REGISTRY_UPDATE: u8 = 0x40;
 const P1_LOAD: u8 = 0x02;
-/// Load, install and make selectable in one process, which this card lacks.
-const P1_COMBINED: u8 = 0x0E;
+/// Load, install and make selectable in one process, whose two INSTALL commands P2 tells apart.
+pub(super) const P1_COMBINED: u8 = 0x0E;
+const P2_BEGINNING: u8 = 0x01;
+pub(super) const P2_END: u8 = 0x03;
 
-const TAG_APPLICATION_PARAMETERS: Tag = Tag(0xC9);
 /// In C9 of a security domain: secure channel protocol and its i.
 const TAG_PROTOCOL: Tag = Tag(0x81);
 /// The confirmation's length: there is none.
@@ -74,15 +77,23 @@ impl<'a, const N: usize> Fields<'a, N> {
 
 impl GpSe {
     pub(super) fn install(&mut self, channel: Channel, actor: Aid, command: &CommandApdu) -> Answer {
-        if command.p1 == P1_COMBINED {
-            return Err(StatusWord::FUNCTION_NOT_SUPPORTED.into());
+        match (command.p1, command.p2) {
+            (P1_COMBINED, P2_BEGINNING) => {
+                self.install_for_load(channel, &actor, command.data(), true)?;
+                return success(NO_CONFIRMATION);
+            }
+            (P1_COMBINED, P2_END) => {
+                self.install_loaded(channel, &actor, command.data())?;
+                return success(NO_CONFIRMATION);
+            }
+            _ => {}
         }
         if command.p2 != 0 {
             return Err(StatusWord::INCORRECT_P1_P2.into());
         }
         let p1 = command.p1;
         if p1 == P1_LOAD {
-            self.install_for_load(channel, &actor, command.data())?;
+            self.install_for_load(channel, &actor, command.data(), false)?;
             return success(NO_CONFIRMATION);
         }
         let known = [
@@ -111,23 +122,39 @@ impl GpSe {
     }
 
     fn install_application(&mut self, actor: &Aid, fields: &Fields<'_>, life_cycle: u8) -> Result<(), Fault> {
+        let result = self.install_from(self.core.registry.clone(), actor, fields, life_cycle);
+        self.runtime.settle(&self.core.registered())?;
+        result
+    }
+
+    /// Installs an application into a registry and makes that the card's. The caller settles, whatever comes of it.
+    pub(super) fn install_from(
+        &mut self,
+        mut next: Registry,
+        actor: &Aid,
+        fields: &Fields<'_>,
+        life_cycle: u8,
+    ) -> Result<(), Fault> {
         self.core.may_manage_content(actor)?;
         let (package, module, instance) = (fields.aid(0)?, fields.aid(1)?, fields.aid(2)?);
         let privileges = Privileges::parse(fields.0[3]).ok_or(WRONG_DATA)?;
-        let parameters = application_parameters(fields.0[4])?;
+        let read = Parameters::parse(fields.0[4], Purpose::Install)?;
+        // C9 must be there even when it is empty.
+        let parameters = read.application.ok_or(WRONG_DATA)?;
+        self.core.check_restriction(None, restriction::INSTALL)?;
         let unknown = StatusWord::REFERENCED_DATA_NOT_FOUND;
-        let file = self.core.registry.load_file(&package).ok_or(unknown)?;
+        let file = next.load_file(&package).ok_or(unknown)?;
         if !file.modules.contains(&module) {
             return Err(unknown.into());
         }
-        if self.core.registry.knows(&instance) {
+        if next.knows(&instance) {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         }
         let is_domain = package == SECURITY_DOMAIN_PACKAGE && module == SECURITY_DOMAIN_MODULE;
         if is_domain != privileges.has(Privilege::SECURITY_DOMAIN) {
             return Err(WRONG_DATA.into());
         }
-        let mut next = self.core.registry.clone();
+        read.check_memory(self.free_memory())?;
         let kind = if is_domain {
             let i = domain_protocol(parameters, next.issuer().as_domain().map_or(0, |d| d.i.value()))?;
             Kind::Domain(Box::new(Domain::new(i)))
@@ -140,18 +167,19 @@ impl GpSe {
             domain: *actor,
             life_cycle,
             privileges: Privileges([0; 3]),
+            implicit: Vec::new(),
+            restricted: 0,
             kind,
         });
         grant(&mut next, &instance, privileges)?;
+        select_implicitly(&mut next, &instance, read.implicit)?;
         if is_domain {
             return self.core.commit(next);
         }
         let request = InstallRequest { package, module, instance, privileges: privileges.0, parameters };
-        let installed = self.runtime.install(&request, &mut self.core).map_err(Fault::from);
+        self.runtime.install(&request, &mut self.core)?;
         // Publishing is the commit; whatever fails before it leaves nothing behind.
-        let result = installed.and_then(|()| self.core.commit(next));
-        self.runtime.settle(&self.core.registered())?;
-        result
+        self.core.commit(next)
     }
 
     fn begin_personalization(
@@ -165,10 +193,15 @@ impl GpSe {
         self.core.channel_mut(channel).storing = Storing::default();
         let application =
             self.core.registry.application(&aid).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+        // A domain takes objects and its first keys this way (section 9.6).
         let takes_it = application.domain == *actor
-            && matches!(application.kind, Kind::Applet)
+            && aid != *actor
             && application.life_cycle & life_cycle::LOCKED == 0
-            && self.runtime.takes_personalization(aid)?;
+            && match application.kind {
+                Kind::Applet => self.runtime.takes_personalization(aid)?,
+                Kind::Domain(_) => true,
+            };
+        self.core.check_restriction(Some(&aid), restriction::PERSONALIZATION)?;
         if !takes_it {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         }
@@ -195,7 +228,9 @@ impl Core {
         fields.require_empty(&[0, 1])?;
         self.may_manage_content(actor)?;
         let aid = fields.aid(2)?;
+        Parameters::parse(fields.0[4], Purpose::Other)?;
         let application = managed(&self.registry, actor, &aid)?;
+        self.check_restriction(Some(&aid), restriction::MAKE_SELECTABLE)?;
         let is_new = application.life_cycle == life_cycle::INSTALLED;
         // Of the privileges only Card Reset counts (section 11.5.2.3.3); it may also be given later.
         let requested = match fields.0[3] {
@@ -221,13 +256,20 @@ impl Core {
         fields.require_empty(&[1, 3])?;
         self.may_manage_content(actor)?;
         let (to, aid) = (fields.aid(0)?, fields.aid(2)?);
+        Parameters::parse(fields.0[4], Purpose::Other)?;
+        self.check_restriction(Some(&aid), restriction::EXTRADITION)?;
         self.change(|next| change_domain(next, actor, &aid, &to))
     }
 
     fn update_registry(&mut self, actor: &Aid, fields: &Fields<'_>) -> Result<(), Fault> {
         fields.require_empty(&[1])?;
         self.may_manage_content(actor)?;
+        let parameters = Parameters::parse(fields.0[4], Purpose::RegistryUpdate)?;
+        if fields.0[2].is_empty() {
+            return self.restrict_card(actor, fields, &parameters);
+        }
         let aid = fields.aid(2)?;
+        self.check_restriction(Some(&aid), restriction::REGISTRY_UPDATE)?;
         let current = managed(&self.registry, actor, &aid)?.privileges;
         let privileges = match fields.0[3] {
             [] => current,
@@ -241,8 +283,43 @@ impl Core {
             if let Some(to) = to {
                 change_domain(next, actor, &aid, &to)?;
             }
-            grant(next, &aid, privileges)
+            grant(next, &aid, privileges)?;
+            select_implicitly(next, &aid, parameters.implicit)?;
+            if let Some(application) = next.application_mut(&aid) {
+                application.restricted |= parameters.restriction;
+            }
+            Ok(())
         })
+    }
+
+    /// Registry update of the OPEN itself: what is restricted there, the card never does again. The issuer's to say.
+    fn restrict_card(
+        &mut self,
+        actor: &Aid,
+        fields: &Fields<'_>,
+        parameters: &Parameters<'_>,
+    ) -> Result<(), Fault> {
+        fields.require_empty(&[0, 3])?;
+        if parameters.implicit.is_some() || parameters.restriction == 0 {
+            return Err(WRONG_DATA.into());
+        }
+        self.check_restriction(None, restriction::REGISTRY_UPDATE)?;
+        if *actor != self.registry.issuer().aid {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+        }
+        self.change(|next| {
+            next.restricted |= parameters.restriction;
+            Ok(())
+        })
+    }
+
+    /// Whether the card, or this application, still has a function.
+    pub(super) fn check_restriction(&self, aid: Option<&Aid>, function: u8) -> Result<(), StatusWord> {
+        let of_application = aid.and_then(|aid| self.registry.application(aid)).map_or(0, |a| a.restricted);
+        if (self.registry.restricted | of_application) & function != 0 {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
+        Ok(())
     }
 }
 
@@ -303,11 +380,22 @@ pub(super) fn grant(registry: &mut Registry, aid: &Aid, privileges: Privileges) 
     Ok(())
 }
 
-/// The value of C9, which must be there even when it is empty (section 11.5.2.3.7).
-fn application_parameters(field: &[u8]) -> Result<&[u8], StatusWord> {
-    let objects = Tlv::read_all(field).map_err(|_| WRONG_DATA)?;
-    let parameters = objects.iter().find(|o| o.tag == TAG_APPLICATION_PARAMETERS);
-    parameters.map(|o| o.value).ok_or(WRONG_DATA)
+/// Gives an application its implicit selection: a channel of an interface is meant for one application.
+fn select_implicitly(
+    registry: &mut Registry,
+    aid: &Aid,
+    implicit: Option<Vec<u8>>,
+) -> Result<(), StatusWord> {
+    let Some(implicit) = implicit else { return Ok(()) };
+    let collide = |a: &u8, b: &u8| {
+        (a ^ b) & implicit_selection::CHANNEL == 0 && a & b & !implicit_selection::CHANNEL != 0
+    };
+    let others = registry.applications.iter().filter(|a| a.aid != *aid).flat_map(|a| &a.implicit);
+    if others.into_iter().any(|other| implicit.iter().any(|own| collide(own, other))) {
+        return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+    }
+    registry.application_mut(aid).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?.implicit = implicit;
+    Ok(())
 }
 
 /// The i of a new domain's SCP03: from 81 in C9, else the issuer's. A protocol or option the card lacks is refused.

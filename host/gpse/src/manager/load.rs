@@ -3,6 +3,8 @@
 //! ```text
 //! 80 E6 02 00  Lc  LV load file, domain (empty: the one addressed), hash, parameters, token    Le 00 -> 00
 //!                  parameters { EF { C6 code, C7 volatile, C8 non-volatile memory, CD, DD } }
+//! 80 E6 0E 01  Lc  the same, as the beginning of load, install and make selectable in one     Le 00 -> 00
+//! 80 E6 0E 03  Lc  LV load file, module, application, privileges, parameters, token: its end  Le 00 -> 00
 //! 80 E8 00|80 nn  Lc  C4 len load file data block, cut anywhere behind the length               Le 00 -> 00
 //!                  80: the last block; nn from 00 in order
 //! SW 6985 AID taken, not allowed, no loading under way or wrong number; 6A80 data, hash, structure; 6A84 memory;
@@ -13,7 +15,6 @@
 //! functions this card lacks and are wrong data to it, as tokens are.
 
 use jpkise_card::CommandApdu;
-use jpkise_wire::tlv::{Tag, Tlv};
 use jpkise_wire::{Aid, StatusWord};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -21,8 +22,9 @@ use subtle::ConstantTimeEq;
 
 use super::install::Fields;
 use super::load_file::{self, Structure};
+use super::parameters::{restriction, Parameters, Purpose};
 use super::{success, Answer, Fault, GpSe};
-use crate::registry::LoadFile;
+use crate::registry::{life_cycle, LoadFile, Registry};
 use crate::runtime::{Channel, FreeMemory};
 
 const P1_LAST: u8 = 0x80;
@@ -30,15 +32,6 @@ const WRONG_DATA: StatusWord = StatusWord::WRONG_DATA;
 const REFUSED: StatusWord = StatusWord::CONDITIONS_NOT_SATISFIED;
 /// The confirmation's length: there is none.
 const NO_CONFIRMATION: [u8; 1] = [0];
-
-/// System specific parameters, and the memory requirements in them (table 11-49).
-const TAG_SYSTEM_PARAMETERS: Tag = Tag(0xEF);
-const TAG_CODE_MEMORY: Tag = Tag(0xC6);
-const TAG_VOLATILE_MEMORY: Tag = Tag(0xC7);
-const TAG_NON_VOLATILE_MEMORY: Tag = Tag(0xC8);
-/// Format of the load file data block, and parameters for it; this card knows one format and needs no parameters.
-const TAG_BLOCK_FORMAT: Tag = Tag(0xCD);
-const TAG_BLOCK_PARAMETERS: Tag = Tag(0xDD);
 
 /// A loading under way on a channel.
 pub(crate) struct Loading {
@@ -52,6 +45,10 @@ pub(crate) struct Loading {
     /// How many of them are tag and length.
     head: usize,
     gathered: Vec<u8>,
+    /// The last block has come.
+    is_complete: bool,
+    /// An INSTALL follows that makes the load file and an application of it at once.
+    then_install: bool,
 }
 
 impl Loading {
@@ -60,7 +57,8 @@ impl Loading {
         if command.p1 & !P1_LAST != 0 {
             return Err(StatusWord::INCORRECT_P1_P2);
         }
-        let number = self.next_block.filter(|number| *number == command.p2).ok_or(REFUSED)?;
+        let due = self.next_block.filter(|number| *number == command.p2 && !self.is_complete);
+        let number = due.ok_or(REFUSED)?;
         if command.data().is_empty() {
             return Err(WRONG_DATA);
         }
@@ -116,6 +114,7 @@ impl GpSe {
         channel: Channel,
         actor: &Aid,
         data: &[u8],
+        then_install: bool,
     ) -> Result<(), Fault> {
         let fields = Fields::<5>::parse(data)?;
         self.core.may_manage_content(actor)?;
@@ -125,17 +124,15 @@ impl GpSe {
         if !matches!(hash.len(), 0 | 20 | 32 | 48 | 64) {
             return Err(WRONG_DATA.into());
         }
-        let wanted = memory_requirements(fields.0[3])?;
+        let parameters = Parameters::parse(fields.0[3], Purpose::Load)?;
+        self.core.check_restriction(None, restriction::LOAD)?;
         if self.core.registry.domain(&domain).is_none() {
             return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
         }
         if self.core.registry.knows(&package) || !self.core.registry.is_under(&domain, actor) {
             return Err(REFUSED.into());
         }
-        let free = self.free_memory();
-        if wanted.persistent > free.persistent || wanted.transient > free.transient {
-            return Err(StatusWord::NOT_ENOUGH_MEMORY.into());
-        }
+        parameters.check_memory(self.free_memory())?;
         self.core.channel_mut(channel).loading = Some(Loading {
             package,
             domain,
@@ -144,23 +141,49 @@ impl GpSe {
             expected: 0,
             head: 0,
             gathered: Vec::new(),
+            is_complete: false,
+            then_install,
         });
         Ok(())
     }
 
     /// LOAD. A refusal ends the loading, and nothing is left of it.
-    pub(super) fn load(&mut self, channel: Channel, command: &CommandApdu) -> Answer {
+    pub(super) fn load(&mut self, channel: Channel, actor: &Aid, command: &CommandApdu) -> Answer {
         let free = self.free_memory();
         let mut loading = self.core.channel_mut(channel).loading.take().ok_or(REFUSED)?;
         if loading.take(command, free)? {
-            self.enter_load_file(&loading)?;
-        } else {
+            let linked = self.link(actor, &loading);
+            // In the combined process this was to see whether it links; what counts comes with the last INSTALL.
+            let result = match linked {
+                Ok(next) if !loading.then_install => self.core.commit(next),
+                other => other.map(drop),
+            };
+            self.runtime.settle(&self.core.registered())?;
+            result?;
+            loading.is_complete = true;
+        }
+        if !loading.is_complete || loading.then_install {
             self.core.channel_mut(channel).loading = Some(loading);
         }
         success(NO_CONFIRMATION)
     }
 
-    fn enter_load_file(&mut self, loading: &Loading) -> Result<(), Fault> {
+    /// The second INSTALL of the combined process: load file and application come into being with one commit.
+    pub(super) fn install_loaded(&mut self, channel: Channel, actor: &Aid, data: &[u8]) -> Result<(), Fault> {
+        let loading = self.core.channel_mut(channel).loading.take();
+        let loading = loading.filter(|l| l.then_install && l.is_complete).ok_or(REFUSED)?;
+        let fields = Fields::<6>::parse(data)?;
+        if fields.aid(0)? != loading.package {
+            return Err(REFUSED.into());
+        }
+        let linked = self.link(actor, &loading);
+        let result = linked.and_then(|next| self.install_from(next, actor, &fields, life_cycle::SELECTABLE));
+        self.runtime.settle(&self.core.registered())?;
+        result
+    }
+
+    /// Checks a load file and links it, tentatively: the registry as it will be.
+    fn link(&mut self, actor: &Aid, loading: &Loading) -> Result<Registry, Fault> {
         if !loading.has_right_hash() {
             tracing::warn!(package = %loading.package, "load file refused: not the one whose hash was announced");
             return Err(WRONG_DATA.into());
@@ -169,57 +192,23 @@ impl GpSe {
             tracing::warn!(package = %loading.package, %error, "load file refused");
             WRONG_DATA
         })?;
-        // Another channel may have been faster.
-        if self.core.registry.knows(&loading.package) || self.core.registry.domain(&loading.domain).is_none()
-        {
+        // Other channels may have changed what INSTALL [for load] found.
+        self.core.may_manage_content(actor)?;
+        self.core.check_restriction(None, restriction::LOAD)?;
+        let registry = &self.core.registry;
+        if registry.knows(&loading.package) || !registry.is_under(&loading.domain, actor) {
             return Err(REFUSED.into());
         }
-        let loaded = self.runtime.load(loading.package, loading.block()).map_err(Fault::from);
-        let result = loaded.and_then(|package| {
-            let mut next = self.core.registry.clone();
-            next.load_files.push(LoadFile {
-                aid: loading.package,
-                domain: loading.domain,
-                version: package.version,
-                modules: package.modules,
-                imports,
-                in_rom: false,
-            });
-            // Publishing is the commit; whatever fails before it leaves nothing behind.
-            self.core.commit(next)
+        let mut next = registry.clone();
+        let package = self.runtime.load(loading.package, loading.block())?;
+        next.load_files.push(LoadFile {
+            aid: loading.package,
+            domain: loading.domain,
+            version: package.version,
+            modules: package.modules,
+            imports,
+            in_rom: false,
         });
-        self.runtime.settle(&self.core.registered())?;
-        result
-    }
-}
-
-/// The memory that load or install parameters ask for; code and data count together.
-pub(super) fn memory_requirements(field: &[u8]) -> Result<FreeMemory, StatusWord> {
-    let mut wanted = FreeMemory { persistent: 0, transient: 0 };
-    for object in Tlv::read_all(field).map_err(|_| WRONG_DATA)? {
-        // B6 would name a token, which this card cannot honour.
-        if object.tag != TAG_SYSTEM_PARAMETERS {
-            return Err(WRONG_DATA);
-        }
-        for parameter in object.children().map_err(|_| WRONG_DATA)? {
-            match parameter.tag {
-                TAG_CODE_MEMORY | TAG_NON_VOLATILE_MEMORY => {
-                    wanted.persistent = wanted.persistent.saturating_add(memory_size(parameter.value)?);
-                }
-                TAG_VOLATILE_MEMORY => wanted.transient = memory_size(parameter.value)?,
-                TAG_BLOCK_FORMAT | TAG_BLOCK_PARAMETERS => {}
-                _ => return Err(WRONG_DATA),
-            }
-        }
-    }
-    Ok(wanted)
-}
-
-/// Two or four bytes (section 11.5.2.3.7).
-pub(super) fn memory_size(value: &[u8]) -> Result<u32, StatusWord> {
-    match *value {
-        [a, b] => Ok(u32::from(u16::from_be_bytes([a, b]))),
-        [a, b, c, d] => Ok(u32::from_be_bytes([a, b, c, d])),
-        _ => Err(WRONG_DATA),
+        Ok(next)
     }
 }

@@ -13,6 +13,7 @@ mod install;
 mod keys;
 mod load;
 mod load_file;
+mod parameters;
 mod pending;
 mod select;
 mod services;
@@ -252,7 +253,9 @@ impl GpSe {
         if command.ins != ins::GET_STATUS {
             state.listing = None;
         }
-        if command.ins != ins::LOAD {
+        let ends_combined = (command.ins, command.p1 & 0x7F, command.p2)
+            == (ins::INSTALL, install::P1_COMBINED, install::P2_END);
+        if command.ins != ins::LOAD && !ends_combined {
             state.loading = None;
         }
         match (command.cla & !0x03, command.ins) {
@@ -314,7 +317,7 @@ impl GpSe {
             ins::PUT_KEY => self.core.put_key(channel, actor, command),
             ins::STORE_DATA => self.store_data(channel, actor, command),
             ins::DELETE => self.delete(actor, command),
-            ins::LOAD => self.load(channel, command),
+            ins::LOAD => self.load(channel, &actor, command),
             _ => self.install(channel, actor, command),
         }
     }

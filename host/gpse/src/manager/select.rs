@@ -12,9 +12,10 @@ use jpkise_wire::tlv::{constructed, object};
 use jpkise_wire::{Aid, StatusWord};
 
 use super::core::{ChannelState, Selected, SelectedKind};
+use super::parameters::implicit_selection;
 use super::{success, Answer, Core, Fault, GpSe};
-use crate::registry::{life_cycle, Kind, Privilege};
-use crate::runtime::Channel;
+use crate::registry::{life_cycle, Application, Kind, Privilege};
+use crate::runtime::{Channel, Interface};
 
 /// File control information template, and what stands in it (section 11.9.3).
 const TAG_FCI: u32 = 0x6F;
@@ -60,7 +61,21 @@ impl Core {
         exact.or_else(|| matching().next()).map_or(Found::Unknown, found)
     }
 
-    fn default_application(&self) -> Selected {
+    /// What is selected on a channel without a SELECT: for whom that channel is meant on this interface, else the holder
+    /// of Card Reset, else the issuer security domain (section 6.4).
+    fn default_application(&self, channel: Channel) -> Selected {
+        let interface = match self.interface {
+            Interface::Contact => implicit_selection::CONTACT,
+            Interface::Contactless => implicit_selection::CONTACTLESS,
+        };
+        let is_meant =
+            |byte: &u8| byte & interface != 0 && byte & implicit_selection::CHANNEL == channel.number();
+        let meant = self.registry.applications.iter().skip(1).find(|a| a.implicit.iter().any(is_meant));
+        let is_there =
+            |a: &&Application| a.is_selectable() && self.registry.card_state() != life_cycle::CARD_LOCKED;
+        if let Some(Found::Application(selected)) = meant.filter(is_there).map(found) {
+            return selected;
+        }
         let holder = self.registry.applications.iter().skip(1).find(|a| {
             a.privileges.has(Privilege::CARD_RESET)
                 && a.is_selectable()
@@ -156,7 +171,7 @@ impl GpSe {
 
     /// Selects what is selected on a channel that has just been opened, without a SELECT command.
     pub(super) fn select_by_default(&mut self, channel: Channel) -> Result<(), Fault> {
-        let selected = self.core.default_application();
+        let selected = self.core.default_application(channel);
         self.make_current(channel, selected)
     }
 

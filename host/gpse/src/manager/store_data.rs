@@ -1,4 +1,4 @@
-//! STORE DATA (section 11.11): to the domain itself, or through it to the applet being personalised.
+//! STORE DATA (section 11.11): to the domain itself, or through it to the application being personalised.
 //!
 //! ```text
 //! 80 E2 P1 nn  Lc  data       groupings: see groupings.rs
@@ -39,7 +39,7 @@ impl GpSe {
         }
         let is_last = command.p1 & P1_LAST != 0;
         let result = match storing.target {
-            Some(target) => self.store_to_applet(channel, &actor, target, command),
+            Some(target) => self.store_to_target(channel, &actor, target, command),
             None => self.core.store_to_domain(channel, &actor, command),
         };
         let storing = &mut self.core.channel_mut(channel).storing;
@@ -50,7 +50,7 @@ impl GpSe {
         result
     }
 
-    fn store_to_applet(
+    fn store_to_target(
         &mut self,
         channel: Channel,
         actor: &Aid,
@@ -58,8 +58,10 @@ impl GpSe {
         command: &CommandApdu,
     ) -> Answer {
         // It may have been extradited or deleted since INSTALL [for personalization].
-        if self.core.registry.application(&target).is_none_or(|a| a.domain != *actor) {
-            return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+        let application = self.core.registry.application(&target).filter(|a| a.domain == *actor);
+        let application = application.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        if application.as_domain().is_some() {
+            return self.core.store_to_domain(channel, &target, command);
         }
         let clear = command.to_bytes().map_err(|_| StatusWord::WRONG_LENGTH)?;
         let data = self.runtime.personalize(channel, target, &clear, &mut self.core)?;

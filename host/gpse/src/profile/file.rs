@@ -116,6 +116,9 @@ impl Profile {
         if let Some(entry) = section.get("ara") {
             self.ara = entry.bool()?;
         }
+        if let Some(entry) = section.get("jpki_in_rom") {
+            self.jpki_in_rom = entry.bool()?;
+        }
         if let Some(entry) = section.get("seed") {
             self.randomness = Randomness::Seeded(entry.int(0..=u64::MAX)?);
         }

@@ -29,6 +29,8 @@ pub const SECURITY_DOMAIN_MODULE: Aid = Aid::literal([0xA0, 0x00, 0x00, 0x01, 0x
 pub const ARA_PACKAGE: Aid = Aid::literal([0xA0, 0x00, 0x00, 0x01, 0x51, 0x41, 0x43, 0x4C]);
 /// The ARA-M, its module and its instance (GP Secure Element Access Control 1.1 section 4).
 pub const ARA: Aid = Aid::literal([0xA0, 0x00, 0x00, 0x01, 0x51, 0x41, 0x43, 0x4C, 0x00]);
+/// Package of the JPKI applet.
+pub const JPKI_PACKAGE: Aid = Aid::literal([0xD3, 0x92, 0xF0, 0x00, 0x26, 0x4A, 0x50, 0x4B, 0x01]);
 /// The development key that public tools call their default: 40 41 … 4F.
 pub const TEST_KEY: [u8; 16] =
     [0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x4E, 0x4F];
@@ -117,6 +119,8 @@ pub struct Profile {
     pub contactless: Contactless,
     /// Whether the ARA-M is installed, associated with the issuer security domain, where its package is in ROM.
     pub ara: bool,
+    /// Whether the JPKI applet's package is in ROM; else it comes by LOAD as any other.
+    pub jpki_in_rom: bool,
     /// Further applets that are installed from the start. A card whose ROM lacks one of their packages does not start.
     pub applets: Vec<Preinstalled>,
     /// Memory, buffers and limits of the virtual machine; a runtime of another kind has its own.
@@ -157,6 +161,7 @@ impl Default for Profile {
                 historical_bytes: HISTORICAL.to_vec(),
             },
             ara: true,
+            jpki_in_rom: true,
             applets: Vec::new(),
             machine: jpkise_jcvm::Profile::default(),
             free_persistent: 0x0006_0000,

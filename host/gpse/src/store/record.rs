@@ -32,6 +32,7 @@ pub(crate) fn encode(registry: &Registry) -> Records {
         Some(bytes) => card.byte(1).string(bytes),
         None => card.byte(0),
     };
+    card.byte(registry.restricted);
     records.insert(vec![CARD], card.out);
     for (place, application) in registry.applications.iter().enumerate() {
         records.insert(name(APPLICATION, &application.aid), encode_application(place, application));
@@ -48,7 +49,7 @@ pub(crate) fn encode(registry: &Registry) -> Records {
 fn encode_application(place: usize, application: &Application) -> Zeroizing<Vec<u8>> {
     let mut out = Writer::new(place);
     out.string(application.domain.as_bytes()).byte(application.life_cycle);
-    out.string(&application.privileges.0);
+    out.string(&application.privileges.0).string(&application.implicit).byte(application.restricted);
     match &application.origin {
         Some((load_file, module)) => out.byte(1).string(load_file.as_bytes()).string(module.as_bytes()),
         None => out.byte(0),
@@ -91,11 +92,15 @@ pub(crate) fn decode(records: &Records) -> Result<Registry, StoreError> {
     let mut applications = Vec::new();
     let mut load_files = Vec::new();
     let mut historical_bytes = None;
+    let mut restricted = 0;
     for (name, value) in records {
         let damaged = || StoreError::Damaged { name: hex::encode(name) };
         let mut reader = Reader::new(value).ok_or_else(damaged)?;
         match name.split_first() {
-            Some((&CARD, [])) => historical_bytes = read_card(&mut reader).ok_or_else(damaged)?,
+            Some((&CARD, [])) => {
+                historical_bytes = read_card(&mut reader).ok_or_else(damaged)?;
+                restricted = reader.byte().ok_or_else(damaged)?;
+            }
             Some((&APPLICATION, aid)) => {
                 let aid = Aid::new(aid).map_err(|_| damaged())?;
                 let application = read_application(aid, &mut reader).ok_or_else(damaged)?;
@@ -119,7 +124,7 @@ pub(crate) fn decode(records: &Records) -> Result<Registry, StoreError> {
         return Err(StoreError::Damaged { name: "issuer security domain".into() });
     }
     let load_files = load_files.into_iter().map(|(_, l)| l).collect();
-    Ok(Registry { applications, load_files, historical_bytes })
+    Ok(Registry { applications, load_files, historical_bytes, restricted })
 }
 
 /// `None` for a damaged record.
@@ -136,6 +141,7 @@ fn read_application(aid: Aid, reader: &mut Reader<'_>) -> Option<Application> {
     let domain = reader.aid()?;
     let life_cycle = reader.byte()?;
     let privileges = Privileges(reader.string()?.try_into().ok()?);
+    let (implicit, restricted) = (reader.string()?.to_vec(), reader.byte()?);
     let origin = match reader.byte()? {
         0 => None,
         1 => Some((reader.aid()?, reader.aid()?)),
@@ -146,7 +152,7 @@ fn read_application(aid: Aid, reader: &mut Reader<'_>) -> Option<Application> {
         KIND_DOMAIN => Kind::Domain(Box::new(read_domain(reader)?)),
         _ => return None,
     };
-    Some(Application { aid, origin, domain, life_cycle, privileges, kind })
+    Some(Application { aid, origin, domain, life_cycle, privileges, implicit, restricted, kind })
 }
 
 fn read_domain(reader: &mut Reader<'_>) -> Option<Domain> {
@@ -312,6 +318,8 @@ mod tests {
                     domain: isd,
                     life_cycle: life_cycle::OP_READY,
                     privileges: Privileges::ISSUER,
+                    implicit: Vec::new(),
+                    restricted: 0,
                     kind: Kind::Domain(Box::new(domain)),
                 },
                 // Sorts before the issuer by name: the order must come from the record.
@@ -321,6 +329,8 @@ mod tests {
                     domain: isd,
                     life_cycle: life_cycle::SELECTABLE,
                     privileges: Privileges([4, 0, 0]),
+                    implicit: vec![0x41, 0x80],
+                    restricted: 0x21,
                     kind: Kind::Applet,
                 },
             ],
@@ -333,6 +343,7 @@ mod tests {
                 in_rom: true,
             }],
             historical_bytes: Some(vec![0x80]),
+            restricted: 0x02,
         }
     }
 

@@ -36,7 +36,7 @@ fn install_checks_fields_names_and_privileges() {
         assert_eq!(host.send(&mut card, &format!("80E6{p1}000100")), "6A86", "P1 {p1}");
     }
     assert_eq!(host.send(&mut card, "80E60C010100"), "6A86");
-    assert_eq!(host.send(&mut card, "80E60E000100"), "6A81", "the combined process");
+    assert_eq!(host.send(&mut card, "80E60E000100"), "6A86", "neither beginning nor end");
     // What failed left nothing behind, in the registry or in the runtime.
     assert_eq!(listed(&host.send(&mut card, "80F24002024F0000")), [ONE]);
     let log = log.lock().unwrap();
