@@ -42,8 +42,24 @@ impl Random {
     fn expression(&mut self, depth: u32) -> String {
         if depth == 0 || self.below(7) == 0 {
             const LEAVES: [&str; 18] = [
-                "a", "b", "c", "a", "b", "c", "0", "1", "-1", "5", "-6", "127", "0xFF", "0x7FFF", "-0x8000",
-                "0x12345", "Integer.MAX_VALUE", "Integer.MIN_VALUE",
+                "a",
+                "b",
+                "c",
+                "a",
+                "b",
+                "c",
+                "0",
+                "1",
+                "-1",
+                "5",
+                "-6",
+                "127",
+                "0xFF",
+                "0x7FFF",
+                "-0x8000",
+                "0x12345",
+                "Integer.MAX_VALUE",
+                "Integer.MIN_VALUE",
             ];
             return match self.below(6) {
                 0 => format!("((short) {})", self.pick(&LEAVES)),
@@ -68,7 +84,8 @@ impl Random {
                 format!("({left} > 0 {and} {right} {compare} c ? a : b)")
             }
             _ => {
-                let operator = self.pick(&["+", "-", "*", "/", "%", "<<", ">>", ">>>", "&", "|", "^", "+", "-"]);
+                let operator =
+                    self.pick(&["+", "-", "*", "/", "%", "<<", ">>", ">>>", "&", "|", "^", "+", "-"]);
                 format!("({left} {operator} {right})")
             }
         }
@@ -87,10 +104,7 @@ fn sources(number: usize, random: &mut Random) -> Vec<(String, String)> {
     for index in 0..PER_PACKAGE {
         let depth = 2 + u32::try_from(random.below(3)).unwrap();
         let expression = random.expression(depth);
-        let _ = writeln!(
-            text,
-            "  static int f{index}(short a, short b, byte c) {{ return {expression}; }}"
-        );
+        let _ = writeln!(text, "  static int f{index}(short a, short b, byte c) {{ return {expression}; }}");
         let _ = writeln!(cases, "      case {index}: return Expr.f{index}(a, b, c);");
     }
     text.push_str("}\n");
@@ -179,7 +193,13 @@ fn ten_thousand_random_expressions_give_what_a_jvm_gives() {
     all.push(main_class());
     let classes = support::javac("expressions", 8, &all).unwrap_or_else(|e| panic!("{e}"));
     let names = (0..packages).map(package);
-    let output = Command::new("java").args(["-XX:TieredStopAtLevel=1", "-cp"]).arg(&classes).arg("t.Main").args(names).output().unwrap();
+    let output = Command::new("java")
+        .args(["-XX:TieredStopAtLevel=1", "-cp"])
+        .arg(&classes)
+        .arg("t.Main")
+        .args(names)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let expected = String::from_utf8(output.stdout).unwrap();
     let mut expected = expected.lines();
@@ -203,7 +223,8 @@ fn ten_thousand_random_expressions_give_what_a_jvm_gives() {
             let answer = send_on(&mut card, 0, &apdu);
             let wanted = format!("{}9000", expected.next().unwrap());
             if answer != wanted {
-                let (path, text) = all.iter().find(|(p, _)| *p == format!("{}/Expr.java", package(number))).unwrap();
+                let (path, text) =
+                    all.iter().find(|(p, _)| *p == format!("{}/Expr.java", package(number))).unwrap();
                 let line = text.lines().find(|l| l.contains(&format!(" f{index}("))).unwrap();
                 println!("{path}: {line}\n  JVM  {wanted}\n  jcvm {answer}");
                 failures += 1;

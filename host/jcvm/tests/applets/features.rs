@@ -146,7 +146,9 @@ fn every_feature_gives_the_same_as_class_file_and_as_cap() {
         return;
     }
     let Some(jcardsim) = jcardsim() else {
-        println!("skipped: no jCardSim in the local Maven repository (mvn -f jcardsim-tests/pom.xml package)");
+        println!(
+            "skipped: no jCardSim in the local Maven repository (mvn -f jcardsim-tests/pom.xml package)"
+        );
         return;
     };
     let drivers = drivers();

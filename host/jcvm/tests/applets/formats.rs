@@ -79,8 +79,8 @@ fn compact(mut cap: Cap) -> Cap {
     cap.descriptor = None;
     cap.debug = None;
     for class in &mut cap.class.classes {
-        let tokens = class.public_method_table_base
-            + u8::try_from(class.public_virtual_method_table.len()).unwrap();
+        let tokens =
+            class.public_method_table_base + u8::try_from(class.public_virtual_method_table.len()).unwrap();
         class.token_mapping = Some(TokenMapping {
             public_virtual_method_tokens: (0..tokens).collect(),
             inheritable_public_count: tokens,

@@ -9,6 +9,7 @@ mod crypt;
 mod features;
 mod formats;
 mod packages;
+mod public;
 mod refused;
 /// API stubs and javac, as the CAP crate's own tests have them.
 #[path = "../../../cap/tests/support/mod.rs"]

@@ -52,8 +52,18 @@ fn what_cannot_be_linked_is_refused_with_component_and_offset() {
     });
     let missing = pool + 2 + 4 * statics.unwrap();
     let rows: [(&str, usize, &[u8], &str); 9] = [
-        ("wrong magic", header, &[0xDE, 0xCA, 0xFF, 0xEE], "Header component, offset 0x0000: magic is DECAFFEE"),
-        ("wrong format", header + 4, &[9], "Header component, offset 0x0004: CAP format 2.9 is not supported"),
+        (
+            "wrong magic",
+            header,
+            &[0xDE, 0xCA, 0xFF, 0xEE],
+            "Header component, offset 0x0000: magic is DECAFFEE",
+        ),
+        (
+            "wrong format",
+            header + 4,
+            &[9],
+            "Header component, offset 0x0004: CAP format 2.9 is not supported",
+        ),
         (
             "an import the card lacks",
             entry + 3 + 5,
@@ -66,24 +76,9 @@ fn what_cannot_be_linked_is_refused_with_component_and_offset() {
             &[0x7F],
             "Import component, offset 0x0000: imports package A0000000620101 in version 1.127, the card has",
         ),
-        (
-            "an API class that is not there",
-            missing + 2,
-            &[0x7F],
-            "ConstantPool component, offset",
-        ),
-        (
-            "an API method that is not there",
-            missing + 3,
-            &[0x7F],
-            "ConstantPool component, offset",
-        ),
-        (
-            "a method that jumps outside",
-            method + call,
-            &[0xA8, 0x7F, 0xFF],
-            "Method component, offset",
-        ),
+        ("an API class that is not there", missing + 2, &[0x7F], "ConstantPool component, offset"),
+        ("an API method that is not there", missing + 3, &[0x7F], "ConstantPool component, offset"),
+        ("a method that jumps outside", method + call, &[0xA8, 0x7F, 0xFF], "Method component, offset"),
         ("no instruction", method + call, &[0xFE], "Method component, offset"),
         ("a constant there is not", method + call + 1, &[0x7F, 0xFF], "Method component, offset"),
     ];
