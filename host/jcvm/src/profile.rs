@@ -33,6 +33,9 @@ pub struct Profile {
     pub incoming_block: Option<u16>,
     /// Whether CAPs that use int are taken.
     pub int_supported: bool,
+    /// Whether an applet may register only under AIDs with its package's RID (Applet.register). Many cards do not mind,
+    /// and applets under a standard's AID (NDEF) count on that.
+    pub same_rid: bool,
     /// Cells of 16 bits for frames and operands.
     pub stack_cells: usize,
     /// Most activations at a time.
@@ -55,6 +58,7 @@ impl Default for Profile {
             protocol: Protocol::T1,
             incoming_block: None,
             int_supported: true,
+            same_rid: true,
             stack_cells: 2048,
             call_depth: 128,
             instruction_budget: 50_000_000,

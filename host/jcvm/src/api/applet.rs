@@ -34,9 +34,9 @@ fn register_as(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     if !(5..=16).contains(&len) {
         return raise(Exception::System, reason::SYSTEM_ILLEGAL_VALUE);
     }
-    // JCRE 4.2: the RID is that of the package.
+    let same_rid = vm.state.profile.same_rid;
     let package = vm.state.installing.and_then(|i| vm.state.package(i.package)).map(|p| p.aid);
-    let aid = Aid::new(&bytes).ok().filter(|aid| package.is_none_or(|p| p.rid() == aid.rid()));
+    let aid = Aid::new(&bytes).ok().filter(|aid| !same_rid || package.is_none_or(|p| p.rid() == aid.rid()));
     if aid.is_none() {
         return raise(Exception::System, reason::ILLEGAL_AID);
     }
