@@ -2,6 +2,7 @@
 
 mod cap;
 mod card;
+mod lab;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use crate::i18n::Language;
 
 pub use cap::{CapBuildArgs, CapFileArgs, CapRunArgs, CapVerb};
 pub use card::{CardArgs, KeyArgs, SimulatedArgs};
+pub use lab::{LabArgs, LabVerb};
 
 /// `jpkise`.
 #[derive(Debug, Parser)]
@@ -30,8 +32,9 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Reader by name, part of its name, or index.
+    // Several for the lab, which runs on all of them; one for everything else.
     #[arg(long, global = true, value_name = "NAME|INDEX")]
-    pub reader: Option<String>,
+    pub reader: Vec<String>,
     /// Trace file, JSON lines.
     #[arg(long, global = true, value_name = "FILE")]
     pub trace: Option<PathBuf>,
@@ -71,6 +74,12 @@ pub enum Command {
         /// The verb.
         #[command(subcommand)]
         verb: CapVerb,
+    },
+    /// Suites, fuzzing and reports.
+    Lab {
+        /// The verb.
+        #[command(subcommand)]
+        verb: LabVerb,
     },
     /// Recorded exchanges.
     Trace {

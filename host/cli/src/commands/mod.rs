@@ -4,6 +4,7 @@ mod cap;
 mod cap_run;
 mod demo;
 mod doctor;
+mod lab;
 mod readers;
 mod sim;
 mod trace;
@@ -14,10 +15,17 @@ use jpkise_lab::simulator::RuntimeKind;
 use crate::app::App;
 use crate::args::{Command, Runtime, Token, TraceVerb};
 use crate::error::CliError;
+use crate::exit::Exit;
+use crate::i18n::Text;
 
 /// Runs the command.
 pub fn run(app: &App, command: Command) -> Result<(), CliError> {
+    let is_lab = matches!(command, Command::Lab { .. });
+    if app.global.reader.len() > 1 && !is_lab {
+        return Err(CliError::new(Exit::Usage, Text::new("lab-err-one-reader")));
+    }
     match command {
+        Command::Lab { verb } => lab::run(app, &verb),
         Command::Demo(arguments) => demo::run(app, &arguments),
         Command::Sim(arguments) => sim::run(app, &arguments),
         Command::Readers => readers::run(app),

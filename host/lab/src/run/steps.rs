@@ -155,7 +155,7 @@ impl<'p> Play<'p> {
                         Verdict::Failed { step: index + 1, line: step.line, doing, mismatches }
                     }
                     StepError::Broken(reason) => {
-                        Verdict::Broken { reason: format!("line {}: {doing}: {reason}", step.line) }
+                        Verdict::Broken { why: format!("line {}: {doing}: {reason}", step.line) }
                     }
                     // No answer where one was due is the card's failure.
                     StepError::Lost(error) => Verdict::Failed {
@@ -483,7 +483,7 @@ fn broken_preparation(name: &str, line: usize, error: &StepError) -> Verdict {
         StepError::Broken(reason) => reason.clone(),
         StepError::Lost(error) => error.to_string(),
     };
-    Verdict::Broken { reason: format!("{name}, line {line}: {why}") }
+    Verdict::Broken { why: format!("{name}, line {line}: {why}") }
 }
 
 /// What a step does, in a few words.
