@@ -32,7 +32,8 @@ impl App {
     pub fn reader(&self) -> Option<String> {
         self.global
             .reader
-            .clone()
+            .first()
+            .cloned()
             .or_else(|| std::env::var("JPKISE_READER").ok().filter(|name| !name.is_empty()))
     }
 

@@ -52,7 +52,7 @@ pub fn with_card<R>(
 
 fn open(app: &App, arguments: &CardArgs) -> Result<Target, CliError> {
     let (mut card, kept) = if arguments.is_simulated() {
-        if app.global.reader.is_some() {
+        if !app.global.reader.is_empty() {
             return Err(CliError::new(Exit::Usage, Text::new("err-reader-or-sim")));
         }
         let (mut card, mut kept) = simulated(&arguments.simulated)?;

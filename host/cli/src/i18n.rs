@@ -3,6 +3,8 @@
 //! Data apart from words: the libraries give keys and fields, the sentences live in `i18n/{en,ja}/*.ftl`. A test holds
 //! the two languages to the same set of messages.
 
+use std::borrow::Cow;
+
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use unic_langid::{langid, LanguageIdentifier};
@@ -17,6 +19,7 @@ macro_rules! sources {
             ("help.ftl", include_str!(concat!("../i18n/", $language, "/help.ftl"))),
             ("demo.ftl", include_str!(concat!("../i18n/", $language, "/demo.ftl"))),
             ("doctor.ftl", include_str!(concat!("../i18n/", $language, "/doctor.ftl"))),
+            ("lab.ftl", include_str!(concat!("../i18n/", $language, "/lab.ftl"))),
             ("errors.ftl", include_str!(concat!("../i18n/", $language, "/errors.ftl"))),
             ("gp.ftl", include_str!(concat!("../i18n/", $language, "/gp.ftl"))),
             ("jpki.ftl", include_str!(concat!("../i18n/", $language, "/jpki.ftl"))),
@@ -66,7 +69,7 @@ impl Language {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Text {
     key: String,
-    args: Vec<(&'static str, FluentValue<'static>)>,
+    args: Vec<(Cow<'static, str>, FluentValue<'static>)>,
     nested: Vec<(&'static str, Text)>,
 }
 
@@ -81,14 +84,21 @@ impl Text {
     // By value, so that numbers and AIDs need no borrow at every call.
     #[allow(clippy::needless_pass_by_value)]
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.args.push((name, FluentValue::from(value.to_string())));
+        self.args.push((name.into(), FluentValue::from(value.to_string())));
+        self
+    }
+
+    /// With a string value under a name that is known only now.
+    #[must_use]
+    pub fn with_named(mut self, name: &str, value: &str) -> Self {
+        self.args.push((name.to_owned().into(), FluentValue::from(value.to_owned())));
         self
     }
 
     /// With a number, so that the message can choose a plural.
     #[must_use]
     pub fn count(mut self, name: &'static str, value: u64) -> Self {
-        self.args.push((name, FluentValue::from(value)));
+        self.args.push((name.into(), FluentValue::from(value)));
         self
     }
 
@@ -144,7 +154,7 @@ impl Messages {
         };
         let mut args = FluentArgs::new();
         for (name, value) in &text.args {
-            args.set(*name, value.clone());
+            args.set(name.clone(), value.clone());
         }
         for (name, value) in &text.nested {
             args.set(*name, self.say(value));

@@ -8,6 +8,7 @@ pub mod dist;
 pub mod doctor;
 pub mod files;
 pub mod openssl;
+pub mod report;
 pub mod run;
 pub mod secrets;
 pub mod simulator;

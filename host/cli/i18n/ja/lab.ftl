@@ -1,1 +1,73 @@
-# Messages of jpkise lab.
+# ラボ：スイート、ファジング、レポート
+help-lab = シミュレーターとリーダーのカードに対するテストスイート・ファジング・レポート
+help-lab-run = 1 枚または複数のカードにスイートを実行し、証跡フォルダーを残します
+help-lab-fuzz = カードマネージャ・アプレット・アクセスルールに形の整ったでたらめを送り、壊れたものを報告します
+help-lab-suites = プログラム付属のスイートを一覧表示します
+arg-lab-run-suites = スイートの名前またはファイル。一覧は「jpkise lab suites」（既定：自然に終わるもの全部）
+arg-lab-run-only = SUITE/CASE の先頭が一致するケースだけを実行（繰り返し可）
+arg-lab-out = report.html、report.json、junit.xml、トレース、マニフェストの出力先（既定：lab-out）
+arg-lab-seed = 乱数の種。同じ種で同じ実行になります（既定：自動で選び表示）
+arg-lab-seconds = ファジングと連続試験の秒数（既定：10）
+arg-lab-destructive = この識別情報のカードに限り、リーダー内のカードを変更するケースを許可
+arg-lab-for-good = --destructive と併用：元に戻せない操作（鍵のロック、カードの終了）も許可
+arg-lab-timeout = 1 回の応答を待つ秒数（既定：60）
+lab-start = スイート { $suites }、対象 { $targets }、種 { $seed }
+lab-suite = { $name } { $cases } 件：{ $title }
+lab-stopping = 中止します。ここまでの結果をレポートに書きます
+lab-stopped = 途中で中止されました。レポートにはそこまでの結果があります
+lab-written = レポート：{ $path }
+lab-bad = { $count ->
+   *[other] { $count } 件のケースが期待どおりになりませんでした
+}
+lab-not-opened = { $name } を開けませんでした：{ $error }
+lab-held-back = { $name }：カードを変更する { $count } 件は実行しませんでした。変更してよいカードなら --destructive { $card }
+lab-err-one-reader = 複数のリーダーを指定できるのは lab だけです
+lab-err-twice = { $name } が 2 回指定されています
+lab-err-file = { $path } を読めません
+lab-err-suite = スイート { $name } もその名前のファイルもありません
+lab-rec-suite = スイート：{ $names }。または .toml ファイルの名前
+lab-err-schema = { $path }：{ $count ->
+   *[other] 誤りが { $count } 個あります
+}
+lab-rec-schema = 書式は docs/lab.md にあります。
+lab-rec-out = --out で別のフォルダーを選んでください。
+lab-verdict-passed = 合格
+lab-verdict-failed = 不合格
+lab-verdict-broken = 判定不能
+lab-verdict-skipped = 未実行
+lab-skip-needs = { $detail } が必要
+lab-skip-changes = カードを変更するため
+lab-skip-for-good = 元に戻せない変更になるため
+lab-skip-state = 状態に到達できず：{ $detail }
+lab-skip-stopped = その前に中止
+lab-skip-card-gone = カードがなくなったため
+lab-kind-simulated = このプログラム内のシミュレーター
+lab-kind-reader = リーダー内のカード
+lab-axis-count = 件数
+lab-axis-percentile = 累積の割合（%）
+lab-report-title = ラボレポート
+lab-report-good = すべて期待どおりでした。
+lab-report-bad = 期待どおりでないものがあります。
+lab-report-stopped = 途中で中止されました。以下はそこまでの結果です。
+lab-report-seed = 種
+lab-report-summary = 概要
+lab-report-suite = スイート
+lab-report-total = 合計
+lab-report-target = 対象
+lab-report-targets = 対象
+lab-report-not-opened = 開けませんでした：
+lab-report-traffic = 通信量
+lab-report-figures = 計測値
+lab-report-mean = 平均
+lab-report-median = 中央値
+lab-report-unit = 単位
+lab-report-case = ケース
+lab-report-step = 手順 { $number }：
+lab-report-place = 箇所
+lab-report-expected = 期待値
+lab-report-found = 実際
+lab-report-apdus = やり取り { $count } 件
+lab-report-secured = 保護前
+lab-report-no-answer = 応答なし
+lab-report-left-out = 残り { $count } 件はトレースにあります
+lab-report-environment = 環境

@@ -6,6 +6,7 @@ mod card;
 pub mod gp;
 mod jpki;
 mod omapi;
+mod lab;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub use jpki::{
     SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
 };
 pub use omapi::{OmapiArgs, OmapiRunArgs, OmapiVerb};
+pub use lab::{LabArgs, LabVerb};
 
 /// `jpkise`.
 #[derive(Debug, Parser)]
@@ -40,8 +42,9 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Reader by name, part of its name, or index.
+    // Several for the lab, which runs on all of them; one for everything else.
     #[arg(long, global = true, value_name = "NAME|INDEX")]
-    pub reader: Option<String>,
+    pub reader: Vec<String>,
     /// Trace file, JSON lines.
     #[arg(long, global = true, value_name = "FILE")]
     pub trace: Option<PathBuf>,
@@ -91,6 +94,12 @@ pub enum Command {
     Ara(Box<AraArgs>),
     /// What an app on the phone sees of the secure element.
     Omapi(OmapiArgs),
+    /// Suites, fuzzing and reports.
+    Lab {
+        /// The verb.
+        #[command(subcommand)]
+        verb: LabVerb,
+    },
     /// Recorded exchanges.
     Trace {
         /// The verb.

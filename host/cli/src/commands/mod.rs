@@ -8,6 +8,7 @@ mod doctor;
 mod gp;
 mod jpki;
 mod omapi;
+mod lab;
 mod readers;
 mod sim;
 mod trace;
@@ -18,10 +19,17 @@ use jpkise_lab::simulator::RuntimeKind;
 use crate::app::App;
 use crate::args::{Command, Runtime, Token, TraceVerb};
 use crate::error::CliError;
+use crate::exit::Exit;
+use crate::i18n::Text;
 
 /// Runs the command.
 pub fn run(app: &App, command: Command) -> Result<(), CliError> {
+    let is_lab = matches!(command, Command::Lab { .. });
+    if app.global.reader.len() > 1 && !is_lab {
+        return Err(CliError::new(Exit::Usage, Text::new("lab-err-one-reader")));
+    }
     match command {
+        Command::Lab { verb } => lab::run(app, &verb),
         Command::Demo(arguments) => demo::run(app, &arguments),
         Command::Sim(arguments) => sim::run(app, &arguments),
         Command::Readers => readers::run(app),

@@ -34,7 +34,7 @@ impl fmt::Display for Mismatch {
 
 /// Why a case was not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "reason", content = "detail")]
+#[serde(rename_all = "kebab-case", tag = "skip", content = "detail")]
 #[non_exhaustive]
 pub enum Skip {
     /// The target cannot do what it needs.
@@ -95,7 +95,7 @@ pub enum Verdict {
     /// It could not be judged: no answer, the state not reached, a value missing.
     Broken {
         /// Why.
-        reason: String,
+        why: String,
     },
     /// Not run.
     Skipped(Skip),

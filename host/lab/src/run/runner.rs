@@ -33,7 +33,8 @@ impl Item {
         }
     }
 
-    fn cases(&self) -> usize {
+    /// How many cases it has.
+    pub fn cases(&self) -> usize {
         match self {
             Self::Data(suite) => suite.cases.len(),
             Self::Code(coded) => coded.tests.len(),
@@ -268,7 +269,7 @@ impl Worker {
             let play = Play::new(suite, bench, values.clone(), &mut rng, &mut figures);
             verdict = match play {
                 Ok(mut play) => play.run(&case.preparations, &case.steps),
-                Err(error) => Verdict::Broken { reason: format!("{error:?}") },
+                Err(error) => Verdict::Broken { why: format!("{error:?}") },
             };
             if verdict != Verdict::Passed || self.options.stopped() {
                 break;
@@ -301,11 +302,11 @@ impl Worker {
                     verdict
                 }
                 Err(BenchError::State { reason, state }) => {
-                    Verdict::Broken { reason: format!("{state}: {reason}") }
+                    Verdict::Broken { why: format!("{state}: {reason}") }
                 }
                 Err(error) => {
                     *gone = error.is_loss() && bench.recover().is_err();
-                    Verdict::Broken { reason: error.to_string() }
+                    Verdict::Broken { why: error.to_string() }
                 }
             },
         };

@@ -138,7 +138,8 @@ impl Maker {
     /// Takes the lab's own applications off the card.
     fn clear(&self, card: &mut LabCard) -> Result<(), GpError> {
         let registry = self.registry(card)?;
-        for aid in [INSTANCE_AID, SP_DOMAIN_AID, ARA_M_AID] {
+        // The ARA-M stays: where the maker put it, it cannot be deleted, and other people's rules may be in it.
+        for aid in [INSTANCE_AID, SP_DOMAIN_AID] {
             if registry.find(&aid).is_some() {
                 let mut session = open_channel(card, self.issuer.as_ref(), &issuer_channel(), &mut OsRng)?;
                 delete(&mut session, aid, false)?;

@@ -1,6 +1,6 @@
 //! The steps of a case, one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use jpkise_card::{CardError, CommandApdu, Expected, ResponseApdu};
@@ -18,6 +18,10 @@ use super::line::{self, Line, LineError, OpenRequest};
 use super::outcome::{Figure, Mismatch, Verdict};
 use crate::suite::model::{Action, Command, Expectation, Open, Place, Step, Suite, TagPath, Via};
 use crate::suite::{ByteExpression, EvalError, Pattern, PatternMismatch, Resolve};
+
+/// SELECT by name, which ends the session on its logical channel (GP Card Specification 2.3.1 section 10.2.3).
+const INS_SELECT: u8 = 0xA4;
+const P1_BY_NAME: u8 = 0x04;
 
 /// Longest way of preparations within preparations.
 const MAX_DEPTH: usize = 16;
@@ -74,8 +78,10 @@ pub struct Play<'p> {
     bench: &'p mut dyn Bench,
     values: Values,
     keys: BTreeMap<String, Rc<dyn KeySource>>,
-    /// Open secure channels by logical channel, with their keys.
+    /// Secure channels by logical channel, with their keys.
     lines: BTreeMap<u8, (Line, Rc<dyn KeySource>)>,
+    /// Logical channels whose secure channel a SELECT or a reset has ended: used only where a step says `secured`.
+    ended: BTreeSet<u8>,
     /// The logical channel of the line used last, for `dek(…)`.
     current: u8,
     rng: &'p mut ChaCha20Rng,
@@ -117,6 +123,7 @@ impl<'p> Play<'p> {
             values,
             keys: BTreeMap::new(),
             lines: BTreeMap::new(),
+            ended: BTreeSet::new(),
             current: 0,
             rng,
             figures,
@@ -155,7 +162,7 @@ impl<'p> Play<'p> {
                         Verdict::Failed { step: index + 1, line: step.line, doing, mismatches }
                     }
                     StepError::Broken(reason) => {
-                        Verdict::Broken { reason: format!("line {}: {doing}: {reason}", step.line) }
+                        Verdict::Broken { why: format!("line {}: {doing}: {reason}", step.line) }
                     }
                     // No answer where one was due is the card's failure.
                     StepError::Lost(error) => Verdict::Failed {
@@ -206,7 +213,8 @@ impl<'p> Play<'p> {
         }
         let mut mismatches = Vec::new();
         if let Some((answer, command)) = &result {
-            self.judge(&step.expect, answer, &mut mismatches)?;
+            let opens = matches!(step.action, Action::Open(_));
+            self.judge(&step.expect, answer, opens, &mut mismatches)?;
             if mismatches.is_empty() {
                 for (name, place) in &step.keep {
                     let value = self.find(place, &step.expect, answer, command)?;
@@ -258,7 +266,7 @@ impl<'p> Play<'p> {
                 Ok(None)
             }
             Action::Reset => {
-                self.lines.clear();
+                self.ended.extend(self.lines.keys());
                 self.bench.card().reset()?;
                 Ok(None)
             }
@@ -295,7 +303,7 @@ impl<'p> Play<'p> {
         let apdu = self.command(command)?;
         let channel = command.channel;
         let secured = match command.via {
-            Via::Auto => self.lines.contains_key(&channel),
+            Via::Auto => self.lines.contains_key(&channel) && !self.ended.contains(&channel),
             Via::Clear | Via::ClassOnly => false,
             _ => true,
         };
@@ -305,7 +313,12 @@ impl<'p> Play<'p> {
                 apdu.cla |= 0x04;
             }
             let bytes = apdu.to_bytes().map(|b| b.to_vec()).unwrap_or_default();
-            return Ok((self.bench.card().send(&apdu)?, bytes));
+            let answer = self.bench.card().send(&apdu)?;
+            let selects = apdu.ins == INS_SELECT && apdu.p1 == P1_BY_NAME && apdu.cla & 0x80 == 0;
+            if selects && matches!(answer.sw, StatusWord::SUCCESS | StatusWord::CARD_LOCKED) {
+                self.ended.insert(channel);
+            }
+            return Ok((answer, bytes));
         }
         let Some((line, _)) = self.lines.get_mut(&channel) else {
             return Err(StepError::Broken(format!("no secure channel is open on channel {channel}")));
@@ -376,6 +389,7 @@ impl<'p> Play<'p> {
         }
         if let Some(line) = opened.line {
             self.lines.insert(open.channel, (line, keys));
+            self.ended.remove(&open.channel);
             self.current = open.channel;
         }
         Ok((opened.initialize, opened.sw))
@@ -385,6 +399,7 @@ impl<'p> Play<'p> {
         &mut self,
         expect: &Expectation,
         answer: &ResponseApdu,
+        opens: bool,
         out: &mut Vec<Mismatch>,
     ) -> Result<(), StepError> {
         if !expect.sw.matches(answer.sw) {
@@ -394,7 +409,8 @@ impl<'p> Play<'p> {
             return Ok(());
         }
         let data = &answer.data;
-        let says_data = expect.data.is_some() || expect.length.is_some();
+        // Of SCP03 the data is INITIALIZE UPDATE's and the status word EXTERNAL AUTHENTICATE's.
+        let says_data = expect.data.is_some() || expect.length.is_some() || opens;
         if !answer.sw.is_protected() && !says_data && !data.is_empty() {
             out.push(Mismatch::new("data behind an error", "none", hex::encode_upper(data)));
         }
@@ -483,7 +499,7 @@ fn broken_preparation(name: &str, line: usize, error: &StepError) -> Verdict {
         StepError::Broken(reason) => reason.clone(),
         StepError::Lost(error) => error.to_string(),
     };
-    Verdict::Broken { reason: format!("{name}, line {line}: {why}") }
+    Verdict::Broken { why: format!("{name}, line {line}: {why}") }
 }
 
 /// What a step does, in a few words.

@@ -1,0 +1,69 @@
+//! `jpkise lab`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{CardArgs, KeyArgs};
+
+/// `jpkise lab`.
+#[derive(Debug, Subcommand)]
+pub enum LabVerb {
+    /// Runs suites against one card or several.
+    Run(LabRunArgs),
+    /// Sends structured nonsense for a while, and reports what breaks.
+    Fuzz(LabFuzzArgs),
+    /// The suites there are.
+    Suites,
+}
+
+/// `jpkise lab run`.
+#[derive(Debug, Args)]
+pub struct LabRunArgs {
+    /// Suites by name, or files.
+    #[arg(value_name = "SUITE")]
+    pub suites: Vec<String>,
+    /// Only cases whose name begins so.
+    #[arg(long, value_name = "SUITE/CASE")]
+    pub only: Vec<String>,
+    /// What the runs on all verbs share.
+    #[command(flatten)]
+    pub lab: LabArgs,
+}
+
+/// `jpkise lab fuzz`.
+#[derive(Debug, Args)]
+pub struct LabFuzzArgs {
+    /// What the runs on all verbs share.
+    #[command(flatten)]
+    pub lab: LabArgs,
+}
+
+/// What `run` and `fuzz` share.
+#[derive(Debug, Args)]
+pub struct LabArgs {
+    /// Where the report goes.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Seed of everything random.
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// How long the fuzzer and the soak test go on.
+    #[arg(long, value_name = "N", default_value_t = 10, hide_default_value = true)]
+    pub seconds: u64,
+    /// The card that may be changed.
+    #[arg(long, value_name = "CARD")]
+    pub destructive: Option<String>,
+    /// Even for good.
+    #[arg(long, requires = "destructive")]
+    pub for_good: bool,
+    /// Limit of one exchange, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 60, hide_default_value = true)]
+    pub timeout: u64,
+    /// The simulated card.
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// Keys of the issuer security domain.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+}

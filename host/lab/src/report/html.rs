@@ -1,0 +1,202 @@
+//! The page for people: `templates/report.html`, filled in. Everything a card or a file said is escaped by the engine.
+
+use std::sync::Arc;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Serde, Value};
+use minijinja::{context, AutoEscape, Environment};
+use serde::Serialize;
+
+use super::plots::{distribution, percentiles, Labels, Row};
+use super::statistics::Summary;
+use super::RunReport;
+use crate::run::{CaseResult, Verdict};
+
+const TEMPLATE: &str = include_str!("../../templates/report.html");
+
+/// The page could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("report.html: {0}")]
+pub struct HtmlError(#[from] minijinja::Error);
+
+/// Words by key, in the reader's language: a function of the program, which alone knows languages.
+pub struct Words<'w> {
+    /// Language tag: `en`, `ja`.
+    pub language: &'w str,
+    /// The message of that key with these values.
+    pub say: &'w (dyn Fn(&str, &[(String, String)]) -> String + Send + Sync),
+}
+
+/// A case, one cell per target.
+#[derive(Serialize)]
+struct Line<'r> {
+    anchor: String,
+    id: &'r str,
+    name: &'r str,
+    reason: &'r str,
+    section: &'r str,
+    cells: Vec<Option<&'r CaseResult>>,
+    bad: bool,
+}
+
+#[derive(Serialize)]
+struct SuiteTable<'r> {
+    id: &'r str,
+    title: &'r str,
+    lines: Vec<Line<'r>>,
+    counts: Vec<[usize; 4]>,
+}
+
+#[derive(Serialize)]
+struct FigureView {
+    name: String,
+    unit: String,
+    rows: Vec<(String, Summary)>,
+    plots: Vec<String>,
+}
+
+/// Makes the page.
+pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> {
+    let mut engine = Environment::new();
+    engine.set_auto_escape_callback(|_| AutoEscape::Html);
+    engine.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    engine.add_template("report.html", TEMPLATE)?;
+    // The engine wants functions that live as long as it may: the words that the template uses are said beforehand.
+    let said = said(words);
+    let language = words.language.to_owned();
+    engine.add_function("t", move |key: String, values: Kwargs| -> Result<Value, minijinja::Error> {
+        let mut text = said.iter().find(|(k, _)| *k == key).map_or(key, |(_, text)| text.clone());
+        for name in values.args() {
+            let value: Value = values.get(name)?;
+            text = text.replace(&placeholder(name), &value.to_string());
+        }
+        Ok(Value::from(text))
+    });
+    engine.add_filter("ms", |ms: f64| format!("{ms:.1}"));
+    engine.add_filter("rate", |value: f64| {
+        if value.abs() >= 100.0 {
+            format!("{value:.0}")
+        } else {
+            format!("{value:.3}")
+        }
+    });
+    let is_japanese = language == "ja";
+    let suites = suites(report, is_japanese);
+    let totals: Vec<[usize; 4]> = (0..report.targets.len())
+        .map(|t| suites.iter().fold([0; 4], |sum, s| std::array::from_fn(|i| sum[i] + s.counts[t][i])))
+        .collect();
+    let page = engine.get_template("report.html")?.render(context! {
+        language,
+        report => Value::from(Serde(report)),
+        suites => Value::from(Serde(&suites)),
+        totals,
+        good => report.is_good(),
+        figures => Value::from(Serde(figures(report, words))),
+    })?;
+    Ok(page)
+}
+
+/// Where a value goes into a text said beforehand. Not a character that a text may hold.
+fn placeholder(name: &str) -> String {
+    format!("\u{E000}{name}\u{E001}")
+}
+
+/// Keys that the template asks for, with their texts.
+fn said(words: &Words<'_>) -> Arc<Vec<(String, String)>> {
+    let mut keys: Vec<&str> =
+        TEMPLATE.split("t(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    keys.extend(DYNAMIC);
+    let values: Vec<(String, String)> =
+        VALUES.iter().map(|name| ((*name).to_owned(), placeholder(name))).collect();
+    Arc::new(keys.into_iter().map(|key| (key.to_owned(), (words.say)(key, &values))).collect())
+}
+
+/// Names of values that texts of the page may carry.
+const VALUES: [&str; 3] = ["count", "detail", "number"];
+
+/// Keys that the template puts together.
+const DYNAMIC: [&str; 12] = [
+    "lab-verdict-passed",
+    "lab-verdict-failed",
+    "lab-verdict-broken",
+    "lab-verdict-skipped",
+    "lab-skip-needs",
+    "lab-skip-changes",
+    "lab-skip-for-good",
+    "lab-skip-state",
+    "lab-skip-stopped",
+    "lab-skip-card-gone",
+    "lab-kind-simulated",
+    "lab-kind-reader",
+];
+
+fn suites<'r>(report: &'r RunReport, is_japanese: bool) -> Vec<SuiteTable<'r>> {
+    let mut tables: Vec<SuiteTable<'r>> = Vec::new();
+    for suite in &report.suites {
+        let mut lines: Vec<Line<'r>> = Vec::new();
+        for (column, target) in report.targets.iter().enumerate() {
+            for case in target.cases.iter().filter(|c| c.suite == suite.id) {
+                let at = lines.iter().position(|l| l.id == case.id).unwrap_or_else(|| {
+                    lines.push(Line {
+                        anchor: format!("{}-{}", suite.id, lines.len() + 1),
+                        id: &case.id,
+                        name: case.name_ja.as_deref().filter(|_| is_japanese).unwrap_or(&case.name),
+                        reason: &case.reason,
+                        section: &case.section,
+                        cells: vec![None; report.targets.len()],
+                        bad: false,
+                    });
+                    lines.len() - 1
+                });
+                lines[at].cells[column] = Some(case);
+                lines[at].bad |= !case.verdict.is_good();
+            }
+        }
+        let counts = (0..report.targets.len())
+            .map(|column| {
+                let mut counts = [0; 4];
+                for case in lines.iter().filter_map(|l| l.cells[column]) {
+                    counts[match case.verdict {
+                        Verdict::Passed => 0,
+                        Verdict::Failed { .. } => 1,
+                        Verdict::Broken { .. } => 2,
+                        Verdict::Skipped(_) => 3,
+                    }] += 1;
+                }
+                counts
+            })
+            .collect();
+        let title = if is_japanese { &suite.title_ja } else { &suite.title };
+        tables.push(SuiteTable { id: &suite.id, title, lines, counts });
+    }
+    tables
+}
+
+fn figures(report: &RunReport, words: &Words<'_>) -> Vec<FigureView> {
+    let mut names: Vec<&String> = report.targets.iter().flat_map(|t| t.figures.keys()).collect();
+    names.sort();
+    names.dedup();
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let of_name = || report.targets.iter().filter_map(|t| Some((&t.name, t.figures.get(name)?)));
+            let unit = of_name().next()?.1.unit.clone();
+            let rows: Vec<Row<'_>> =
+                of_name().map(|(target, figure)| Row { target, values: &figure.values }).collect();
+            let labels = Labels {
+                value: unit.clone(),
+                count: (words.say)("lab-axis-count", &[]),
+                percentile: (words.say)("lab-axis-percentile", &[]),
+            };
+            let plots = [distribution(&rows, &labels), percentiles(&rows, &labels)];
+            Some(FigureView {
+                name: name.clone(),
+                unit,
+                rows: of_name()
+                    .filter_map(|(target, figure)| Some((target.clone(), Summary::of(&figure.values)?)))
+                    .collect(),
+                plots: plots.into_iter().flatten().collect(),
+            })
+        })
+        .collect()
+}
