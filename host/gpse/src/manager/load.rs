@@ -12,6 +12,8 @@
 //! the domain and the end of the session end the loading. DAP blocks (E2) and ciphered load files (D3, D4) belong to
 //! functions this card lacks and are wrong data to it, as tokens are.
 
+use std::borrow::Cow;
+
 use jpkise_card::CommandApdu;
 use jpkise_wire::tlv::{Tag, Tlv};
 use jpkise_wire::{Aid, StatusWord};
@@ -22,6 +24,7 @@ use subtle::ConstantTimeEq;
 use super::install::Fields;
 use super::load_file::{self, Structure};
 use super::{success, Answer, Fault, GpSe};
+use crate::faults;
 use crate::registry::LoadFile;
 use crate::runtime::{Channel, FreeMemory};
 
@@ -152,7 +155,13 @@ impl GpSe {
     pub(super) fn load(&mut self, channel: Channel, command: &CommandApdu) -> Answer {
         let free = self.free_memory();
         let mut loading = self.core.channel_mut(channel).loading.take().ok_or(REFUSED)?;
-        if loading.take(command, free)? {
+        let mut command = Cow::Borrowed(command);
+        if let (Some(due), true) =
+            (loading.next_block, self.core.has_fault(faults::Fault::LoadBlockOrderIgnored))
+        {
+            command.to_mut().p2 = due;
+        }
+        if loading.take(&command, free)? {
             self.enter_load_file(&loading)?;
         } else {
             self.core.channel_mut(channel).loading = Some(loading);
