@@ -10,6 +10,7 @@
 //! # Ok::<(), jpkise_card::TransportError>(())
 //! ```
 
+pub mod faults;
 mod manager;
 pub mod profile;
 mod random;
@@ -19,6 +20,7 @@ pub mod secure_channel;
 pub mod store;
 pub mod vpcd;
 
+pub use faults::{Fault, FaultSet};
 pub use manager::GpSe;
 pub use profile::Profile;
 pub use random::Randomness;

@@ -25,6 +25,8 @@ use jpkise_wire::StatusWord;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::faults::{Fault, FaultSet};
+
 /// Bit of `SecureChannel.getSecurityLevel` for an authenticated session (GP Card API, interface SecureChannel).
 pub const AUTHENTICATED: u8 = 0x80;
 /// BEGIN R-MAC SESSION (Amendment D section 7.1.3).
@@ -66,6 +68,8 @@ pub struct Opening<'a> {
     pub counter: SequenceCounter,
     /// The least level that EXTERNAL AUTHENTICATE may ask for.
     pub least_level: SecurityLevel,
+    /// What the session does wrong on purpose.
+    pub faults: FaultSet,
 }
 
 /// Why EXTERNAL AUTHENTICATE failed. [`Self::is_attempt`] separates faults of form from tried keys.
@@ -114,12 +118,13 @@ struct Session {
     mode: SMode,
     i: IParameter,
     least_level: SecurityLevel,
+    faults: FaultSet,
 }
 
 impl Session {
     fn offers(&self, level: SecurityLevel) -> bool {
         let least = self.least_level.value();
-        self.i.offers(level) && level.value() & least == least
+        self.faults.has(Fault::LevelUnchecked) || self.i.offers(level) && level.value() & least == least
     }
 
     /// C-MAC over header and data, the class as if on the basic channel; the full MAC.
@@ -194,6 +199,7 @@ impl SecureChannel {
                 mode: host.mode(),
                 i: *i,
                 least_level: opening.least_level,
+                faults: opening.faults,
             }),
             expected,
         );
@@ -201,6 +207,9 @@ impl SecureChannel {
         answer.extend_from_slice(&[opening.kvn, SCP_IDENTIFIER, i.value()]);
         answer.extend_from_slice(card_challenge.as_bytes());
         answer.extend_from_slice(card.as_bytes());
+        if let (Some(last), true) = (answer.last_mut(), opening.faults.has(Fault::CardCryptogramWrong)) {
+            *last ^= 1;
+        }
         if i.is_pseudo_random() {
             answer.extend_from_slice(&opening.counter.to_bytes());
         }
@@ -225,10 +234,12 @@ impl SecureChannel {
         };
         let (host_cryptogram, received) = command.data().split_at(size);
         let chain = session.command_mac(&[0; BLOCK], command, host_cryptogram);
-        if !bool::from(chain[..size].ct_eq(received)) {
+        let unchecked = |fault| session.faults.has(fault);
+        if !bool::from(chain[..size].ct_eq(received)) && !unchecked(Fault::AuthenticationMacUnchecked) {
             return Err(AuthenticationError::Mac);
         }
-        if Challenge::new(host_cryptogram) != Some(expected) {
+        let right = Challenge::new(host_cryptogram) == Some(expected);
+        if !right && !unchecked(Fault::HostCryptogramUnchecked) {
             return Err(AuthenticationError::Cryptogram);
         }
         self.state =
@@ -239,15 +250,19 @@ impl SecureChannel {
     /// Checks and deciphers a command under the session's level; without a session, or at level 00, it passes
     /// unchanged. Any fault aborts the session. The result's class has no secure messaging bits.
     pub fn unwrap(&mut self, command: CommandApdu) -> Result<CommandApdu, StatusWord> {
+        let is_clear = !shows_secure_messaging(command.cla);
         match &mut self.state {
             State::None | State::Initialized(..) => Ok(command),
             State::Aborted => Err(StatusWord::SECURITY_NOT_SATISFIED),
             State::Open(open) if !open.level.has_c_mac() => Ok(command),
+            State::Open(open) if open.has(Fault::ClearCommandAccepted) && is_clear => Ok(command),
             State::Open(open) => {
                 if let Some(plain) = open.unwrap(&command) {
                     Ok(plain)
                 } else {
-                    self.state = State::Aborted;
+                    if !open.has(Fault::SessionSurvivesMacError) {
+                        self.state = State::Aborted;
+                    }
                     Err(StatusWord::SECURITY_NOT_SATISFIED)
                 }
             }
@@ -358,6 +373,10 @@ impl SecureChannel {
 }
 
 impl Open {
+    fn has(&self, fault: Fault) -> bool {
+        self.session.faults.has(fault)
+    }
+
     fn level_after(&self, command: &CommandApdu) -> Result<SecurityLevel, StatusWord> {
         let refused = StatusWord::CONDITIONS_NOT_SATISFIED;
         if command.ins == INS_END_R_MAC_SESSION {
@@ -395,7 +414,7 @@ impl Open {
         let size = self.session.mode.bytes();
         let (data, received) = command.data().split_at_checked(command.data().len().checked_sub(size)?)?;
         let chain = self.session.command_mac(&self.chain, command, data);
-        if !bool::from(chain[..size].ct_eq(received)) {
+        if !bool::from(chain[..size].ct_eq(received)) && !self.has(Fault::MacUnchecked) {
             return None;
         }
         self.chain = chain;
@@ -420,11 +439,16 @@ impl Open {
 
     fn wrap(&self, answer: ResponseApdu) -> ResponseApdu {
         let ResponseApdu { mut data, sw } = answer;
-        if self.level.has_r_enc() && !data.is_empty() {
+        if self.level.has_r_enc() && !data.is_empty() && !self.has(Fault::ResponseInClear) {
             pad(&mut data);
             self.session.enc.cbc_encrypt(&response_icv(&self.session.enc, self.counter), &mut data);
         }
-        let full = mac(&self.session.rmac, &[&self.chain, &data, &sw.to_bytes()]);
+        if self.has(Fault::RMacMissing) {
+            return ResponseApdu::new(data, sw);
+        }
+        let covered = sw.to_bytes();
+        let covered = if self.has(Fault::RMacWithoutStatus) { &[][..] } else { &covered };
+        let full = mac(&self.session.rmac, &[&self.chain, &data, covered]);
         data.extend_from_slice(&full[..self.session.mode.bytes()]);
         ResponseApdu::new(data, sw)
     }
@@ -455,6 +479,7 @@ mod tests {
             card_challenge,
             counter: SequenceCounter::default(),
             least_level: SecurityLevel::NONE,
+            faults: FaultSet::NONE,
         };
         let mut channel = SecureChannel::default();
         channel.initialize(&opening, &host);

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use common::bench::{self, jpki_cap, JPKI};
 use common::{case4, put_key_data, send, status, unhex, Host, TEST_KEY};
 use jpkise_card::Transport;
+use jpkise_gpse::faults::Part;
 use jpkise_gpse::profile::{Problem, ProfileError};
 use jpkise_gpse::registry::{Key, KeyData};
-use jpkise_gpse::{GpSe, Jcvm, NoApplets, Profile};
+use jpkise_gpse::{Fault, GpSe, Jcvm, NoApplets, Profile};
 use jpkise_wire::scp03::{diversify_set, Diversification, StaticKeys};
 use subtle::ConstantTimeEq;
 
@@ -54,28 +55,80 @@ fn the_default_file_is_the_default_profile() {
     assert_eq!(format!("{:?}", with("")), format!("{:?}", Profile::default()));
 }
 
+const DOCUMENT: &str = include_str!("../../../docs/profiles.md");
+
+/// Every key there is, dotted: an unknown key is answered with the known ones.
+fn all_keys() -> Vec<String> {
+    let known = |text: &str| match Profile::from_toml(text) {
+        Err(ProfileError::UnknownKey { known, .. }) => known,
+        other => panic!("{text}: {other:?}"),
+    };
+    let key = "11".repeat(16);
+    let mut all = Vec::new();
+    for top in known("format = 1\nnonsense = 1") {
+        let text = match top {
+            "format" => String::new(),
+            "keys" => format!("[[keys]]\nkvn = \"30\"\nkey = \"{key}\"\nnonsense = 1"),
+            "applets" => {
+                let aid = "A000000151";
+                format!("[[applets]]\npackage = \"{aid}\"\nmodule = \"{aid}\"\ninstance = \"{aid}\"\nnonsense = 1")
+            }
+            _ => format!("[{top}]\nnonsense = 1"),
+        };
+        let table = ["format", "keys", "applets", "faults"].contains(&top);
+        all.extend(table.then(|| top.to_owned()));
+        if !["format", "faults"].contains(&top) {
+            all.extend(known(&format!("format = 1\n{text}")).iter().map(|key| format!("{top}.{key}")));
+        }
+    }
+    all
+}
+
 #[test]
 fn the_default_file_writes_out_every_key() {
-    for section in
-        ["", "identity", "card", "scp03", "authentication", "contactless", "memory", "buffers", "machine"]
-    {
-        let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
-        // An unknown key is answered with the known ones.
-        let text = match section {
-            "" => "format = 1\nnonsense = 1".to_owned(),
-            _ => format!("format = 1\n{header}nonsense = 1"),
-        };
-        let Err(ProfileError::UnknownKey { known, .. }) = Profile::from_toml(&text) else {
-            panic!("{section}")
-        };
-        assert!(!known.is_empty());
-        for key in known {
-            let written = DEFAULT.lines().any(|line| {
-                let line = line.trim_start_matches("# ");
-                line.starts_with(&format!("{key} =")) || line.contains(&format!("[{key}]"))
-            });
-            assert!(written, "{section}.{key}");
-        }
+    for key in all_keys() {
+        let name = key.rsplit('.').next().unwrap();
+        let written = DEFAULT.lines().any(|line| {
+            let line = line.trim_start_matches("# ");
+            line.starts_with(&format!("{name} =")) || line.contains(&format!("[{name}]"))
+        });
+        assert!(written, "{key}");
+    }
+}
+
+/// First and second column of the tables below a heading.
+fn rows(from: &str) -> Vec<(String, String)> {
+    let section = DOCUMENT.split(&format!("{from}\n")).nth(1).unwrap();
+    let section = section.split("\n#").next().unwrap();
+    let cells = |line: &str| {
+        let mut cells =
+            line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
+        Some((cells.next()?, cells.next()?))
+    };
+    section.lines().filter(|line| line.starts_with("| `")).filter_map(cells).collect()
+}
+
+#[test]
+fn the_document_lists_every_key_and_no_other() {
+    let mut documented: Vec<String> = rows("## Keys").into_iter().map(|(key, _)| key).collect();
+    let mut keys = all_keys();
+    documented.sort();
+    keys.sort();
+    assert_eq!(documented, keys);
+}
+
+#[test]
+fn the_document_lists_every_fault_and_what_it_breaks() {
+    let headings = [
+        (Part::SecureChannel, "### Secure channel"),
+        (Part::CardManager, "### Card manager"),
+        (Part::Jpki, "### JPKI applet"),
+        (Part::Ara, "### ARA-M"),
+    ];
+    for (part, heading) in headings {
+        let there = Fault::ALL.iter().filter(|fault| fault.part() == part);
+        let there: Vec<_> = there.map(|fault| (fault.name().to_owned(), fault.what().to_owned())).collect();
+        assert_eq!(rows(heading), there, "{heading}");
     }
 }
 

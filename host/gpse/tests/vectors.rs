@@ -7,7 +7,7 @@ use common::{send, unhex};
 use jpkise_card::{CommandApdu, ResponseApdu};
 use jpkise_gpse::profile::key_version;
 use jpkise_gpse::secure_channel::{Opening, SecureChannel};
-use jpkise_gpse::{GpSe, NoApplets, Profile};
+use jpkise_gpse::{FaultSet, GpSe, NoApplets, Profile};
 use jpkise_wire::scp03::{AesKey, Challenge, IParameter, SecurityLevel, SequenceCounter, StaticKeys};
 use serde_json::Value;
 
@@ -82,6 +82,7 @@ fn run(vector: &Value) {
         card_challenge: parsed.challenge,
         counter: parsed.counter,
         least_level: SecurityLevel::NONE,
+        faults: FaultSet::NONE,
     };
     let mut channel = SecureChannel::default();
     let answer = channel.initialize(&opening, &Challenge::new(command.data()).unwrap());

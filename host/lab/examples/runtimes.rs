@@ -17,7 +17,7 @@ use jpkise_gpse::runtime::{Caller, Channel, GpServices, InstallRequest, Process,
 use jpkise_gpse::{GpSe, Interface, JCardSim, Jcvm, Profile};
 use jpkise_jcvm::crypto_providers;
 use jpkise_jpki::edge::{admin, data, KeyRef, Password, Pin, TokenProfile, INSTANCE_AID, SP_KEY_VERSION};
-use jpkise_lab::dist::JPKI_CAP;
+use jpkise_lab::dist::{ARA_CAP, JPKI_CAP};
 use jpkise_lab::simulator::RuntimeKind;
 use jpkise_lab::{chain, simulator};
 use jpkise_wire::scp03::{AesKey, SecurityLevel, StaticKeys};
@@ -189,7 +189,7 @@ fn commands(table: &mut Table, kind: RuntimeKind, card: &mut Card<GpSe>) {
 fn jcvm(table: &mut Table) {
     let kind = RuntimeKind::Jcvm;
     let first = Instant::now();
-    let new = || Jcvm::new(&Options::default(), &[JPKI_CAP]).unwrap();
+    let new = || Jcvm::new(&Options::default(), &[JPKI_CAP, ARA_CAP]).unwrap();
     drop(new());
     table.time(
         "first card of the process: API tables built, CAP linked",

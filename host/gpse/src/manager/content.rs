@@ -12,6 +12,7 @@ use jpkise_wire::{Aid, StatusWord};
 
 use super::parameters::restriction;
 use super::{success, Answer, Core, Fault, GpSe};
+use crate::faults;
 use crate::registry::{Kind, Privilege, Registry};
 
 const TAG_AID: Tag = Tag(0x4F);
@@ -48,6 +49,10 @@ impl GpSe {
 
     fn delete_content(&mut self, actor: &Aid, aid: &Aid, with_related: bool) -> Result<(), Fault> {
         self.core.may_delete(actor, aid)?;
+        if self.core.has_fault(faults::Fault::DeleteIgnored) {
+            return Ok(());
+        }
+        let with_related = with_related || self.core.has_fault(faults::Fault::DeleteInUse);
         let registry = &self.core.registry;
         let mut next = registry.clone();
         let mut instances = Vec::new();
@@ -136,7 +141,7 @@ impl Core {
         let is_theirs = |domain: &Aid, own: &Aid| domain == aid && own != aid;
         let holds = self.registry.applications.iter().any(|a| is_theirs(&a.domain, &a.aid))
             || self.registry.load_files.iter().any(|l| is_theirs(&l.domain, &l.aid));
-        if selected || holds {
+        if selected || holds && !self.has_fault(faults::Fault::DeleteInUse) {
             return Err(REFUSED);
         }
         Ok(())

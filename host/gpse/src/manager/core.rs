@@ -7,6 +7,7 @@ use zeroize::Zeroize;
 use super::load::Loading;
 use super::pending::Pending;
 use super::Fault;
+use crate::faults;
 use crate::profile::{Profile, SECURITY_DOMAIN_MODULE, SECURITY_DOMAIN_PACKAGE};
 use crate::random::Random;
 use crate::registry::{Application, Domain, Kind, LoadFile, Privileges, Registry};
@@ -110,6 +111,8 @@ pub(crate) struct Core {
     pub registry: Registry,
     pub interface: Interface,
     channels: [ChannelState; Channel::COUNT],
+    /// What a card that repeats its challenge repeats.
+    first_challenge: Option<Challenge>,
     random: Random,
     store: Box<dyn Store>,
     /// What the store holds.
@@ -127,6 +130,7 @@ impl Core {
             profile,
             registry: registry.clone(),
             channels: Default::default(),
+            first_challenge: None,
             random,
             store,
             records,
@@ -198,6 +202,20 @@ impl Core {
         Registered {
             packages: self.registry.load_files.iter().map(|l| l.aid).collect(),
             instances: self.registry.applications.iter().filter(is_applet).map(|a| a.aid).collect(),
+        }
+    }
+
+    /// Whether the card is to do this wrong.
+    pub fn has_fault(&self, fault: faults::Fault) -> bool {
+        self.profile.faults.has(fault)
+    }
+
+    /// The challenge, or the first one again.
+    pub fn perhaps_repeated(&mut self, challenge: Challenge) -> Challenge {
+        if self.has_fault(faults::Fault::CardChallengeRepeated) {
+            *self.first_challenge.get_or_insert(challenge)
+        } else {
+            challenge
         }
     }
 

@@ -11,6 +11,7 @@ use jpkise_wire::{Aid, StatusWord};
 
 use super::keys::key_type;
 use super::{success, Answer, Core};
+use crate::faults;
 use crate::registry::{Domain, Key, KeyData, Kind, Qualifiers};
 use crate::runtime::{Channel, FreeMemory};
 
@@ -68,14 +69,18 @@ impl Core {
             Some(value) => object(u32::from(tag), value),
             None => match tag {
                 tag::CARD_DATA => card_data(domain.i),
-                tag::KEY_INFORMATION => key_information(domain),
+                tag::KEY_INFORMATION => {
+                    key_information(domain, self.has_fault(faults::Fault::KeyInformationWrong))
+                }
                 tag::SEQUENCE_COUNTER => self.sequence_counter(aid).ok_or(unknown)?,
                 tag::SECURITY_LEVEL => {
                     let level = self.channel(channel).secure.level_bits();
                     object(u32::from(tag), &[level])
                 }
                 tag::CARD_CAPABILITY if is_issuer => card_capability(domain.i),
-                tag::PRODUCTION if is_issuer => object(u32::from(tag), &self.profile.production),
+                tag::PRODUCTION if is_issuer && !self.has_fault(faults::Fault::CplcMissing) => {
+                    object(u32::from(tag), &self.profile.production)
+                }
                 tag::APPLICATION_LIST => self.application_list(aid),
                 tag::EXTENDED_RESOURCES if is_issuer => self.extended_resources(free_memory),
                 _ => return Err(unknown.into()),
@@ -156,12 +161,15 @@ fn card_capability(i: IParameter) -> Vec<u8> {
 
 /// E0: one C0 { identifier, version, components } per key (section 11.3.3.1); the extended form where a key has
 /// qualifiers or a component of more than 255 bytes.
-fn key_information(domain: &Domain) -> Vec<u8> {
+fn key_information(domain: &Domain, wrong: bool) -> Vec<u8> {
     let mut entries = Vec::new();
     for version in &domain.key_versions {
         for (identifier, key) in &version.keys {
             let mut entry = vec![*identifier, version.kvn];
             key_components(key, &mut entry);
+            if let (KeyData::Aes(_), Some(length), true) = (&key.data, entry.last_mut(), wrong) {
+                *length = 0x20;
+            }
             entries.extend(object(0xC0, &entry));
         }
     }

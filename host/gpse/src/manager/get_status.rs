@@ -6,13 +6,16 @@
 //!   SW 9000, 6310 more to come, 6A88 nothing, 6A80 data, 6A86 P1 P2, 6985 next without first
 //! ```
 
+use std::borrow::Cow;
+
 use jpkise_card::{CommandApdu, ResponseApdu};
 use jpkise_wire::tlv::{object, Tag, Tlv};
 use jpkise_wire::{Aid, StatusWord};
 
 use super::core::Listing;
 use super::{Answer, Core};
-use crate::registry::{life_cycle, Application, LoadFile, Privilege};
+use crate::faults;
+use crate::registry::{life_cycle, Application, LoadFile, Privilege, Privileges};
 use crate::runtime::Channel;
 
 const P1_ISSUER: u8 = 0x80;
@@ -92,7 +95,11 @@ impl Core {
         let format = command.p2 & P2_TLV;
         let begun = self.channel_mut(channel).listing.take();
         let rest = if command.p2 & P2_NEXT == 0 {
-            self.entries(&actor, command.p1, format, &query)
+            let mut entries = self.entries(&actor, command.p1, format, &query);
+            if entries.len() > 1 && self.has_fault(faults::Fault::StatusOmitsLast) {
+                entries.pop();
+            }
+            entries
         } else {
             let same =
                 begun.filter(|l| l.p1 == command.p1 && l.format == format && l.query == command.data());
@@ -114,7 +121,19 @@ impl Core {
         }
         let query = command.data().to_vec();
         self.channel_mut(channel).listing = Some(Listing { p1: command.p1, format, query, rest });
-        Ok(ResponseApdu::new(data, StatusWord::MORE_DATA))
+        let unsaid = self.has_fault(faults::Fault::StatusMoreUnsaid);
+        Ok(ResponseApdu::new(data, if unsaid { StatusWord::SUCCESS } else { StatusWord::MORE_DATA }))
+    }
+
+    fn perhaps_wrong<'a>(&self, application: &'a Application) -> Cow<'a, Application> {
+        let mut told = Cow::Borrowed(application);
+        if self.has_fault(faults::Fault::StatusLifeCycleWrong) {
+            told.to_mut().life_cycle = life_cycle::INSTALLED;
+        }
+        if self.has_fault(faults::Fault::StatusPrivilegesWrong) {
+            told.to_mut().privileges = Privileges::default();
+        }
+        told
     }
 
     fn entries(&self, actor: &Aid, p1: u8, format: u8, query: &Query<'_>) -> Vec<Vec<u8>> {
@@ -130,7 +149,8 @@ impl Core {
                 .iter()
                 .skip(1)
                 .filter(|a| a.aid.starts_with(query.prefix) && self.sees(actor, &a.domain))
-                .map(|a| application_entry(a, format, query))
+                .map(|a| self.perhaps_wrong(a))
+                .map(|a| application_entry(&a, format, query))
                 .collect(),
             _ => registry
                 .load_files

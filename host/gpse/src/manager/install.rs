@@ -23,6 +23,7 @@ use jpkise_wire::{Aid, StatusWord};
 use super::core::Storing;
 use super::parameters::{implicit_selection, restriction, Parameters, Purpose};
 use super::{success, Answer, Core, Fault, GpSe};
+use crate::faults;
 use crate::profile::{SECURITY_DOMAIN_MODULE, SECURITY_DOMAIN_PACKAGE};
 use crate::registry::{life_cycle, Application, Domain, Kind, Privilege, Privileges, Registry};
 use crate::runtime::{Channel, InstallRequest};
@@ -114,6 +115,7 @@ impl GpSe {
                 self.install_application(&actor, &fields, life_cycle::SELECTABLE)?;
             }
             P1_MAKE_SELECTABLE => self.core.make_selectable(&actor, &fields)?,
+            P1_EXTRADITION if self.core.has_fault(faults::Fault::ExtraditionIgnored) => {}
             P1_EXTRADITION => self.core.extradite(&actor, &fields)?,
             P1_REGISTRY_UPDATE => self.core.update_registry(&actor, &fields)?,
             _ => self.begin_personalization(channel, &actor, &fields)?,

@@ -18,6 +18,7 @@ use jpkise_wire::{Aid, StatusWord};
 use subtle::ConstantTimeEq;
 
 use super::{success, Answer, Core, Fault};
+use crate::faults;
 use crate::registry::{life_cycle, Domain, Key, KeyData, KeyVersion, Qualifiers, Registry};
 use crate::runtime::Channel;
 
@@ -175,7 +176,10 @@ impl Core {
                 Components::Public(data) => data,
                 Components::Aes(enciphered) => {
                     let key = self.decipher(channel, enciphered, field.check_value)?;
-                    answer.extend_from_slice(&key.check_value().0);
+                    let [first, rest @ ..] = key.check_value().0;
+                    let wrong = self.has_fault(faults::Fault::KeyCheckValueWrong);
+                    answer.push(first ^ u8::from(wrong));
+                    answer.extend_from_slice(&rest);
                     KeyData::Aes(key)
                 }
             };
@@ -185,8 +189,11 @@ impl Core {
         if keys.is_empty() || !several && keys.len() > 1 {
             return Err(WRONG_DATA.into());
         }
+        let ignored = self.has_fault(faults::Fault::PutKeyIgnored);
         self.store_keys(&actor, |domain| {
-            if command.p1 == 0 {
+            if ignored {
+                Ok(())
+            } else if command.p1 == 0 {
                 add(domain, kvn, &keys)
             } else {
                 replace(domain, command.p1, kvn, &keys)
@@ -205,7 +212,9 @@ impl Core {
         let plain = self.channel(channel).secure.decrypt_data(enciphered.block);
         let plain = plain.ok_or(StatusWord::SECURITY_NOT_SATISFIED)?;
         let key = AesKey::new(&plain[..enciphered.clear_length]).map_err(|_| WRONG_DATA)?;
-        let right = check_value.is_empty() || bool::from(key.check_value().0.ct_eq(check_value));
+        let right = check_value.is_empty()
+            || self.has_fault(faults::Fault::KeyCheckValueUnchecked)
+            || bool::from(key.check_value().0.ct_eq(check_value));
         if right {
             Ok(key)
         } else {

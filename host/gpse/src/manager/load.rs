@@ -14,6 +14,8 @@
 //! the domain and the end of the session end the loading. DAP blocks (E2) and ciphered load files (D3, D4) belong to
 //! functions this card lacks and are wrong data to it, as tokens are.
 
+use std::borrow::Cow;
+
 use jpkise_card::CommandApdu;
 use jpkise_wire::{Aid, StatusWord};
 use sha1::Sha1;
@@ -24,6 +26,7 @@ use super::install::Fields;
 use super::load_file::{self, Structure};
 use super::parameters::{restriction, Parameters, Purpose};
 use super::{success, Answer, Fault, GpSe};
+use crate::faults;
 use crate::registry::{life_cycle, LoadFile, Registry};
 use crate::runtime::{Channel, FreeMemory};
 
@@ -151,7 +154,13 @@ impl GpSe {
     pub(super) fn load(&mut self, channel: Channel, actor: &Aid, command: &CommandApdu) -> Answer {
         let free = self.free_memory();
         let mut loading = self.core.channel_mut(channel).loading.take().ok_or(REFUSED)?;
-        if loading.take(command, free)? {
+        let mut command = Cow::Borrowed(command);
+        if let (Some(due), true) =
+            (loading.next_block, self.core.has_fault(faults::Fault::LoadBlockOrderIgnored))
+        {
+            command.to_mut().p2 = due;
+        }
+        if loading.take(&command, free)? {
             let linked = self.link(actor, &loading);
             // In the combined process this was to see whether it links; what counts comes with the last INSTALL.
             let result = match linked {

@@ -24,6 +24,7 @@ mod store_data;
 use jpkise_card::{CommandApdu, ResponseApdu, Transport, TransportError};
 use jpkise_wire::StatusWord;
 
+use crate::faults::{self, runtime::FaultyRuntime};
 use crate::profile::{self, Profile};
 use crate::registry::{life_cycle, Registry};
 use crate::runtime::jcvm::Jcvm;
@@ -117,6 +118,7 @@ impl GpSe {
         runtime: Box<dyn Runtime>,
     ) -> Result<Self, TransportError> {
         let is_new = store.records().map_err(unusable)?.is_empty();
+        let runtime = FaultyRuntime::wrap(runtime, profile.faults);
         let core = Core::open(profile, store, &runtime.packages()).map_err(unusable)?;
         let name = format!("simulated GP-SE ({})", runtime.name());
         let mut card = Self { core, runtime, atr: Vec::new(), name };
@@ -301,9 +303,15 @@ impl GpSe {
                     return Err(StatusWord::CLA_NOT_SUPPORTED.into());
                 }
             }
+            _ if self.core.has_fault(faults::Fault::UnknownInstructionAccepted) => return success([]),
             _ => return Err(StatusWord::INS_NOT_SUPPORTED.into()),
         }
-        let actor = self.core.authenticated(channel)?;
+        let open_to_all =
+            command.ins == ins::GET_STATUS && self.core.has_fault(faults::Fault::StatusWithoutSession);
+        let actor = match self.core.channel(channel).selected {
+            Some(selected) if open_to_all => selected.aid,
+            _ => self.core.authenticated(channel)?,
+        };
         if command.ins == ins::GET_STATUS {
             return self.core.get_status(channel, actor, command);
         }

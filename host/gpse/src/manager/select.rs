@@ -14,6 +14,7 @@ use jpkise_wire::{Aid, StatusWord};
 use super::core::{ChannelState, Selected, SelectedKind};
 use super::parameters::implicit_selection;
 use super::{success, Answer, Core, Fault, GpSe};
+use crate::faults;
 use crate::registry::{life_cycle, Application, Kind, Privilege};
 use crate::runtime::{Channel, Interface};
 
@@ -48,7 +49,8 @@ impl Core {
             if locked {
                 a.privileges.has(Privilege::FINAL_APPLICATION)
             } else {
-                a.origin.is_none() || a.is_selectable()
+                let ignored = self.has_fault(faults::Fault::LockIgnored) && a.life_cycle & 0x07 == 0x07;
+                a.origin.is_none() || a.is_selectable() || ignored
             }
         };
         let current = self.channel(channel).selected.map(|selected| selected.aid);
@@ -58,6 +60,9 @@ impl Core {
         };
         let matching = || applications[after..].iter().filter(|a| a.aid.starts_with(name)).filter(selectable);
         let exact = matching().find(|a| !next && a.aid.as_bytes() == name);
+        if exact.is_none() && !next && self.has_fault(faults::Fault::PartialAidRefused) {
+            return Found::Unknown;
+        }
         exact.or_else(|| matching().next()).map_or(Found::Unknown, found)
     }
 
@@ -113,6 +118,7 @@ impl GpSe {
         }
         let selected = match self.core.look_up(channel, command.data(), occurrence == P2_NEXT) {
             Found::Application(selected) => selected,
+            Found::Unknown if self.core.has_fault(faults::Fault::UnknownAidSelected) => return success([]),
             Found::Unknown => {
                 // An applet may have files of that name of its own (Java Card RE section 4.5.2).
                 let current = self.core.channel(channel).selected.map(|selected| selected.kind);
@@ -130,6 +136,7 @@ impl GpSe {
         }
         let data = match answer_wanted {
             P2_NO_FCI => Vec::new(),
+            _ if self.core.has_fault(faults::Fault::SelectWithoutFci) => Vec::new(),
             _ => file_control_information(&selected.aid),
         };
         let locked = self.core.registry.card_state() == life_cycle::CARD_LOCKED;
@@ -145,9 +152,12 @@ impl GpSe {
             // The session ends after deselect(): the applet may still call resetSecurity() there.
             self.runtime.deselect(channel, &mut self.core)?;
         }
+        let keeps_session = self.core.has_fault(faults::Fault::SessionSurvivesSelect);
         let state = self.core.channel_mut(channel);
         state.selected = None;
-        state.end_session();
+        if !keeps_session {
+            state.end_session();
+        }
         Ok(())
     }
 
@@ -187,6 +197,9 @@ impl GpSe {
         if self.core.registry.card_state() == life_cycle::CARD_LOCKED {
             return Err(StatusWord::FUNCTION_NOT_SUPPORTED.into());
         }
+        if self.core.free_channel().is_none() && self.core.has_fault(faults::Fault::ChannelBeyondLimit) {
+            return success([self.core.profile.channels.saturating_sub(1)]);
+        }
         let new = self.core.free_channel().ok_or(StatusWord::FUNCTION_NOT_SUPPORTED)?;
         self.core.channel_mut(new).is_open = true;
         // From the basic channel the default application; from another one what is selected there (JCRE section 4.3).
@@ -209,6 +222,9 @@ impl GpSe {
         let channel = channel.ok_or(StatusWord::CHANNEL_NOT_SUPPORTED)?;
         if !self.core.channel(channel).is_open {
             return Ok(StatusWord::CHANNEL_ALREADY_CLOSED.into());
+        }
+        if self.core.has_fault(faults::Fault::ChannelCloseIgnored) {
+            return Ok(StatusWord::SUCCESS.into());
         }
         self.deselect(channel)?;
         *self.core.channel_mut(channel) = ChannelState::default();

@@ -8,11 +8,12 @@
 //! ```
 
 use jpkise_card::CommandApdu;
-use jpkise_wire::scp03::{card_challenge, Challenge, IParameter, SecurityLevel, StaticKeys};
+use jpkise_wire::scp03::{card_challenge, Challenge, IParameter, SecurityLevel, SequenceCounter, StaticKeys};
 use jpkise_wire::{Aid, StatusWord};
 
 use super::core::SessionKeySet;
 use super::{success, Answer, Core, Fault};
+use crate::faults;
 use crate::profile::AfterTries;
 use crate::registry::KeyVersion;
 use crate::runtime::Channel;
@@ -53,11 +54,9 @@ impl Core {
         let replayed = self.replayed_challenge();
         let challenge = if i.is_pseudo_random() {
             counter = counter.next().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
-            self.change(|registry| {
-                let version = registry.domain_mut(&key_set.owner).and_then(|d| d.version_mut(key_set.kvn));
-                version.ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?.counter = counter;
-                Ok(())
-            })?;
+            if !self.has_fault(faults::Fault::SequenceCounterFrozen) {
+                self.set_counter(&key_set, counter)?;
+            }
             card_challenge(&keys.enc, counter, &selected.aid, i.s_mode())
         } else {
             let mut bytes = [0; 16];
@@ -69,9 +68,10 @@ impl Core {
             keys: &keys,
             i,
             diversification: self.profile.diversification,
-            card_challenge: replayed.unwrap_or(challenge),
+            card_challenge: replayed.unwrap_or_else(|| self.perhaps_repeated(challenge)),
             counter,
             least_level: self.profile.minimum_level,
+            faults: self.profile.faults,
         };
         let state = self.channel_mut(channel);
         state.key_set = Some(key_set);
@@ -94,7 +94,8 @@ impl Core {
     }
 
     fn tries_are_used_up(&self, failures: u8) -> bool {
-        self.profile.authentication_tries.is_some_and(|limit| failures >= limit)
+        let never = self.has_fault(faults::Fault::AuthenticationNeverBlocks);
+        !never && self.profile.authentication_tries.is_some_and(|limit| failures >= limit)
     }
 
     /// The domain that serves an application: itself if it is one.
@@ -117,9 +118,11 @@ impl Core {
             return Err(StatusWord::METHOD_BLOCKED.into());
         }
         self.set_failures(&key_set, before.saturating_add(1))?;
+        let after_success = if self.has_fault(faults::Fault::TriesNotGivenBack) { before } else { 0 };
+        let uncounted = self.has_fault(faults::Fault::WrongCryptogramUncounted);
         let result = self.channel_mut(channel).secure.external_authenticate(command);
         match result {
-            Ok(()) => match self.set_failures(&key_set, 0) {
+            Ok(()) => match self.set_failures(&key_set, after_success) {
                 Ok(()) => Ok(StatusWord::SUCCESS.into()),
                 Err(fault) => {
                     self.channel_mut(channel).secure.end();
@@ -128,12 +131,20 @@ impl Core {
             },
             Err(error) => {
                 self.channel_mut(channel).key_set = None;
-                if !error.is_attempt() {
+                if uncounted || !error.is_attempt() {
                     self.set_failures(&key_set, before)?;
                 }
                 Err(error.status_word().into())
             }
         }
+    }
+
+    fn set_counter(&mut self, key_set: &SessionKeySet, counter: SequenceCounter) -> Result<(), Fault> {
+        self.change(|registry| {
+            let version = registry.domain_mut(&key_set.owner).and_then(|d| d.version_mut(key_set.kvn));
+            version.ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?.counter = counter;
+            Ok(())
+        })
     }
 
     fn failures(&self, key_set: &SessionKeySet) -> u8 {

@@ -10,6 +10,7 @@ use jpkise_card::CommandApdu;
 use jpkise_wire::{Aid, StatusWord};
 
 use super::{Answer, Core, Fault, GpSe};
+use crate::faults;
 use crate::registry::{life_cycle, Application, Kind, Privilege, Registry};
 use crate::runtime::Channel;
 
@@ -65,6 +66,7 @@ impl Core {
             (OP_READY, INITIALIZED | SECURED) | (INITIALIZED, SECURED) => {
                 *actor == self.registry.issuer().aid
             }
+            (SECURED, INITIALIZED) if self.has_fault(faults::Fault::CardStateBackwards) => true,
             (SECURED, CARD_LOCKED) | (CARD_LOCKED, SECURED) => self.holds(actor, Privilege::CARD_LOCK),
             (OP_READY..=CARD_LOCKED, TERMINATED) => self.holds(actor, Privilege::CARD_TERMINATE),
             (_, OP_READY | INITIALIZED | SECURED | CARD_LOCKED) => false,
@@ -72,6 +74,9 @@ impl Core {
         };
         if !allowed {
             return Err(REFUSED.into());
+        }
+        if self.has_fault(faults::Fault::CardStateIgnored) {
+            return Ok(());
         }
         self.change(|next| {
             next.issuer_mut().life_cycle = state;

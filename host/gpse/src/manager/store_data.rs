@@ -17,6 +17,7 @@ use super::get_data::tag;
 use super::groupings::Contents;
 use super::keys::{add_or_replace, change_keys};
 use super::{success, Answer, Core, Fault, GpSe};
+use crate::faults;
 use crate::registry::Registry;
 use crate::runtime::Channel;
 
@@ -32,8 +33,9 @@ const MAX_GATHERED: usize = 4096;
 
 impl GpSe {
     pub(super) fn store_data(&mut self, channel: Channel, actor: Aid, command: &CommandApdu) -> Answer {
+        let any_order = self.core.has_fault(faults::Fault::StoreDataOrderIgnored);
         let storing = &mut self.core.channel_mut(channel).storing;
-        if command.p2 != storing.next_block {
+        if command.p2 != storing.next_block && !(any_order && storing.target.is_none()) {
             *storing = Storing::default();
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         }
@@ -92,7 +94,9 @@ impl Core {
             // BER-TLV; 00 leaves the structure to the domain, which takes nothing else.
             _ => Contents { objects: data, keys: Vec::new() },
         };
-        self.store(actor, contents)?;
+        if !self.has_fault(faults::Fault::StoredDataLost) {
+            self.store(actor, contents)?;
+        }
         Ok(StatusWord::SUCCESS.into())
     }
 

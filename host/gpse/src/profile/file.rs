@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::error::{Problem, ProfileError, ProfileFileError};
 use super::reader::{Entry, Lines, Section};
 use super::{AfterTries, Preinstalled, Profile, CPLC_LENGTH};
+use crate::faults::Fault;
 use crate::random::Randomness;
 use crate::registry::{life_cycle, KeyVersion, Privilege, Privileges};
 use crate::runtime::jcvm::REGION;
@@ -68,6 +69,7 @@ impl Profile {
             let applet = read_applet(applet)?;
             profile.applets.push(applet);
         }
+        profile.read_faults(top.section("faults")?)?;
         top.finish()?;
         Ok(profile)
     }
@@ -228,6 +230,15 @@ impl Profile {
         }
         if let Some(entry) = section.get("extended_length") {
             self.extended_length = entry.bool()?;
+        }
+        section.finish()
+    }
+
+    fn read_faults(&mut self, section: Section<'_>) -> Result<(), ProfileError> {
+        for fault in Fault::ALL {
+            if section.get(fault.name()).map(|entry| entry.bool()).transpose()?.unwrap_or(false) {
+                self.faults = self.faults.with(*fault);
+            }
         }
         section.finish()
     }

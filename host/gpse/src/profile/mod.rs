@@ -15,6 +15,7 @@ use jpkise_wire::scp03::{
 use jpkise_wire::Aid;
 
 pub use self::error::{Problem, ProfileError, ProfileFileError};
+use crate::faults::FaultSet;
 use crate::random::Randomness;
 use crate::registry::{life_cycle, KeyVersion, Privileges};
 use crate::runtime::{jcvm, Interface};
@@ -131,6 +132,8 @@ pub struct Profile {
     pub free_transient: u32,
     /// Where random bytes come from.
     pub randomness: Randomness,
+    /// What the card does wrong on purpose, for suites that must find it.
+    pub faults: FaultSet,
     /// Card challenges to use in order before real ones: for replaying a recorded session, never on a card in use.
     pub replayed_challenges: Vec<Challenge>,
 }
@@ -167,6 +170,7 @@ impl Default for Profile {
             free_persistent: 0x0006_0000,
             free_transient: 0x1800,
             randomness: Randomness::System,
+            faults: FaultSet::NONE,
             replayed_challenges: Vec::new(),
         }
     }
@@ -233,7 +237,7 @@ impl Profile {
 impl Profile {
     /// What [`Jcvm::new`](crate::Jcvm::new) makes a card of this profile with.
     pub fn jcvm_options(&self) -> jcvm::Options {
-        jcvm::Options { profile: self.machine.clone(), randomness: self.randomness }
+        jcvm::Options { profile: self.machine.clone(), randomness: self.randomness, faults: self.faults }
     }
 }
 

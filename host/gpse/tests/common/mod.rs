@@ -103,6 +103,16 @@ impl Host {
         Ok(Self { keys: session, chain, counter: 0, level, size, channel })
     }
 
+    /// The session as the card has it when the last command wrapped was refused: nothing has moved on.
+    pub fn refused(&mut self, before: ([u8; 16], u128)) {
+        (self.chain, self.counter) = before;
+    }
+
+    /// MAC chain and counter.
+    pub fn state(&self) -> ([u8; 16], u128) {
+        (self.chain, self.counter)
+    }
+
     /// The command as it goes over the wire.
     pub fn wrap(&mut self, command: &CommandApdu) -> CommandApdu {
         self.counter += 1;
