@@ -132,6 +132,14 @@ pub enum TraceVerb {
         /// The trace.
         file: PathBuf,
     },
+    /// Verifies and deciphers a recorded secure channel.
+    Decode {
+        /// The trace, or hexadecimal lines.
+        file: PathBuf,
+        /// The static keys.
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
 }
 
 /// Bytes given in hexadecimal.

@@ -3,6 +3,7 @@
 mod ara;
 mod cap;
 mod cap_run;
+mod decode;
 mod demo;
 mod doctor;
 mod gp;
@@ -32,6 +33,7 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Ara(arguments) => ara::run(app, &arguments),
         Command::Omapi(arguments) => omapi::run(app, &arguments),
         Command::Trace { verb: TraceVerb::Show { file } } => trace::show(app, &file),
+        Command::Trace { verb: TraceVerb::Decode { file, keys } } => decode::run(app, &file, &keys),
     }
 }
 

@@ -193,7 +193,7 @@ impl Package {
             return Err(error.into());
         }
         let progress = last.unwrap_or(Progress { blocks: 0, of_blocks: 0, bytes: 0, of_bytes: 0 });
-        Ok(Sent { blocks: progress.blocks, bytes: progress.bytes, took: clock.elapsed() })
+        Ok(Sent { blocks: progress.blocks, bytes: self.file.data_block().len(), took: clock.elapsed() })
     }
 
     /// After a refused load: whether the card kept a part of it, and how that goes away.
