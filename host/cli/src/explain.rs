@@ -110,10 +110,11 @@ impl From<ScpError> for CliError {
                     Some(aid) => Text::new("err-select").with("aid", aid),
                     None => Text::new("err-select-issuer"),
                 };
-                Self::new(Exit::Refused, what)
-                    .detail(detail)
-                    .status(sw)
-                    .because(if aid.is_some() { causes(Stage::Select, sw) } else { causes_at_issuer(sw) })
+                Self::new(Exit::Refused, what).detail(detail).status(sw).because(if aid.is_some() {
+                    causes(Stage::Select, sw)
+                } else {
+                    causes_at_issuer(sw)
+                })
             }
             ScpError::Refused(refused) => {
                 let kvn = format!("{:02X}", refused.kvn);

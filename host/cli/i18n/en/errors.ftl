@@ -198,3 +198,14 @@ err-decode-bad = line { $line } ({ $name }) does not verify
 rec-decode-keys = The card cryptogram needs the very keys of this session: check the key and --kdf.
 err-decode-open = not everything could be verified
 rec-decode-open = The recording has to hold INITIALIZE UPDATE and every secured command behind it.
+err-vectors = { $count ->
+    [one] one vector fails
+   *[other] { $count } vectors fail
+  }
+err-no-vectors = these files hold no vector
+err-vector-file = { $path } is no vector file that can be run
+rec-vector-file = The format is "gp-se vectors 1": JSON with "format" and "vectors", each with "id" and "type".
+vectors-other-end = { $count ->
+    [one] One vector's fault was looked for from this side only.
+   *[other] Of { $count } vectors the fault was looked for from this side only.
+  }

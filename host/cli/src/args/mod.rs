@@ -5,7 +5,9 @@ mod cap;
 mod card;
 pub mod gp;
 mod jpki;
+mod lab;
 mod omapi;
+mod vectors;
 
 use std::path::PathBuf;
 
@@ -17,10 +19,12 @@ pub use ara::{AddArgs, AppArgs, AraArgs, AraVerb, CheckArgs, PresetArgs, RemoveA
 pub use cap::{CapBuildArgs, CapFileArgs, CapRunArgs, CapVerb};
 pub use card::{CardArgs, KeyArgs, SimulatedArgs};
 pub use jpki::{
-    AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PersonalizeArgs, PinVerb, ResetArgs,
-    SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
+    AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PinVerb, ResetArgs, SchemeName, SecretArgs,
+    SignArgs, StatusArgs, VerifyArgs, Which,
 };
+pub use lab::LabVerb;
 pub use omapi::{OmapiArgs, OmapiRunArgs, OmapiVerb};
+pub use vectors::VectorsArgs;
 
 /// `jpkise`.
 #[derive(Debug, Parser)]
@@ -91,6 +95,12 @@ pub enum Command {
     Ara(Box<AraArgs>),
     /// What an app on the phone sees of the secure element.
     Omapi(OmapiArgs),
+    /// Checks for a laboratory.
+    Lab {
+        /// The verb.
+        #[command(subcommand)]
+        verb: LabVerb,
+    },
     /// Recorded exchanges.
     Trace {
         /// The verb.

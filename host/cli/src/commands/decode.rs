@@ -85,13 +85,14 @@ impl Verdict {
         match report.first_fault() {
             Some(fault) => {
                 let text = Text::new("err-decode-bad").with("line", fault.line).with("name", &fault.name);
-                let wrong_keys =
-                    matches!(fault.finding, Finding::Initialized { cryptogram: Check::Bad, .. });
+                let wrong_keys = matches!(fault.finding, Finding::Initialized { cryptogram: Check::Bad, .. });
                 let error = CliError::new(Exit::Refused, text);
                 Err(if wrong_keys { error.next(Text::new("rec-decode-keys")) } else { error })
             }
-            None if self.open > 0 => Err(CliError::new(Exit::Refused, Text::new("err-decode-open"))
-                .next(Text::new("rec-decode-open"))),
+            None if self.open > 0 => {
+                Err(CliError::new(Exit::Refused, Text::new("err-decode-open"))
+                    .next(Text::new("rec-decode-open")))
+            }
             None => Ok(()),
         }
     }

@@ -12,12 +12,13 @@ mod omapi;
 mod readers;
 mod sim;
 mod trace;
+mod vectors;
 
 use jpkise_jpki::edge::TokenProfile;
 use jpkise_lab::simulator::RuntimeKind;
 
 use crate::app::App;
-use crate::args::{Command, Runtime, Token, TraceVerb};
+use crate::args::{Command, LabVerb, Runtime, Token, TraceVerb};
 use crate::error::CliError;
 
 /// Runs the command.
@@ -28,6 +29,7 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Readers => readers::run(app),
         Command::Doctor => doctor::run(app),
         Command::Cap { verb } => cap::run(app, &verb),
+        Command::Lab { verb: LabVerb::Vectors(arguments) } => vectors::run(app, &arguments),
         Command::Gp(arguments) => gp::run(app, &arguments),
         Command::Jpki(arguments) => jpki::run(app, &arguments),
         Command::Ara(arguments) => ara::run(app, &arguments),

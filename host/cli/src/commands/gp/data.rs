@@ -33,7 +33,11 @@ pub fn run(gp: &Gp<'_>, arguments: &StoreDataArgs) -> Result<(), CliError> {
         let text = Text::new("gp-plan-store-data")
             .with("bytes", data.len())
             .count("blocks", blocks.len() as u64)
-            .with("receiver", receiver.map_or_else(|| gp.app.messages.get("gp-kind-issuer-domain"), |aid| words::named(&aid)));
+            .with(
+                "receiver",
+                receiver
+                    .map_or_else(|| gp.app.messages.get("gp-kind-issuer-domain"), |aid| words::named(&aid)),
+            );
         let fields = json!({
             "bytes": data.len(), "blocks": blocks.len(), "receiver": receiver.map(|aid| aid.to_string()),
         });

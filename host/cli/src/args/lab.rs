@@ -1,0 +1,12 @@
+//! `jpkise lab`.
+
+use clap::Subcommand;
+
+use super::VectorsArgs;
+
+/// `jpkise lab`.
+#[derive(Debug, Subcommand)]
+pub enum LabVerb {
+    /// Known answers.
+    Vectors(VectorsArgs),
+}
