@@ -87,7 +87,7 @@ pub enum Command {
         verb: CapVerb,
     },
     /// Any GlobalPlatform card: what is on it, loading, domains, keys, life cycle.
-    Gp(gp::GpArgs),
+    Gp(Box<gp::GpArgs>),
     /// The JPKI application: status, certificates, signatures, PINs, life cycle, personalisation.
     Jpki(Box<JpkiArgs>),
     /// Access rules: which app may talk to which applet.

@@ -131,14 +131,18 @@ impl Package {
             });
         }
         if gp.app.global.verbose {
-            obstacles.iter().filter(|o| !o.is_certain()).for_each(|o| gp.app.talk(&obstacle_words(o)));
+            for obstacle in obstacles.iter().filter(|o| !o.is_certain()) {
+                gp.app.talk(&obstacle_words(obstacle));
+            }
         }
         obstacles.retain(|o| o.is_certain());
         if obstacles.is_empty() {
             return Ok(removal);
         }
         if how.despite_preflight {
-            obstacles.iter().for_each(|o| gp.app.talk(&obstacle_words(o)));
+            for obstacle in &obstacles {
+                gp.app.talk(&obstacle_words(obstacle));
+            }
             return Ok(removal);
         }
         let text = Text::new("err-preflight").count("count", obstacles.len() as u64);
