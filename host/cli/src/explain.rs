@@ -5,7 +5,7 @@ use std::path::Path;
 use jpkise_card::pcsc::FindReaderError;
 use jpkise_card::trace::TraceReadError;
 use jpkise_card::{CardError, TransportError};
-use jpkise_gp::explain::causes;
+use jpkise_gp::explain::{causes, causes_at_issuer};
 use jpkise_gp::scp03::ScpError;
 use jpkise_gp::{GpError, Stage};
 use jpkise_gpse::runtime::jcardsim::LaunchError;
@@ -106,11 +106,15 @@ impl From<ScpError> for CliError {
         match error {
             ScpError::Card(error) => error.into(),
             ScpError::Select { aid, sw } => {
-                let name = aid.map_or_else(|| "ISD".to_owned(), |a| a.to_string());
-                Self::new(Exit::Refused, Text::new("err-select").with("aid", name))
-                    .detail(detail)
-                    .status(sw)
-                    .because(causes(Stage::Select, sw))
+                let what = match aid {
+                    Some(aid) => Text::new("err-select").with("aid", aid),
+                    None => Text::new("err-select-issuer"),
+                };
+                Self::new(Exit::Refused, what).detail(detail).status(sw).because(if aid.is_some() {
+                    causes(Stage::Select, sw)
+                } else {
+                    causes_at_issuer(sw)
+                })
             }
             ScpError::Refused(refused) => {
                 let kvn = format!("{:02X}", refused.kvn);

@@ -52,26 +52,7 @@ impl Keys {
         target: &Target,
         without: impl FnOnce() -> Result<SoftwareKeys, KeyError>,
     ) -> Result<Self, CliError> {
-        let kvn = arguments.kvn.clone();
-        let options = KeySpec {
-            key: prompt_or(app, arguments)?,
-            enc: arguments.enc.clone().map(Zeroizing::new),
-            mac: arguments.mac.clone().map(Zeroizing::new),
-            dek: arguments.dek.clone().map(Zeroizing::new),
-            kvn: kvn.clone(),
-            diversification: arguments.kdf.clone(),
-        };
-        let environment = KeySpec::from_environment(|name| std::env::var(name).ok());
-        let found = KeySpec::first_of(options, arguments.key_file.as_deref(), environment);
-        let (source, kvn): (SoftwareKeys, _) = match found {
-            Ok((spec, _)) => (spec.keys()?, spec.kvn()?),
-            Err(KeySpecError::Missing) if target.simulated || app.global.lab => {
-                let keys = without().map_err(|e| CliError::internal(e.to_string()))?;
-                let spec = KeySpec { kvn, ..KeySpec::default() };
-                (keys, spec.kvn()?)
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let (source, kvn) = named(app, arguments, target.simulated, without)?;
         Self::allowed(app, arguments, target, source, kvn)
     }
 
@@ -151,6 +132,38 @@ impl Keys {
             let _ = self.chip.set(chip_id(&mut Session::select(card, None)?)?);
         }
         Ok(Some((ledger, self.chip.get().map_or("", String::as_str))))
+    }
+}
+
+/// Keys for what is recorded already: no card can be harmed with them.
+pub fn offline(app: &App, arguments: &KeyArgs) -> Result<SoftwareKeys, CliError> {
+    Ok(named(app, arguments, false, simulator::test_keys)?.0)
+}
+
+/// The one place that names keys, and the version named with them; keys of the laboratory where those may be meant.
+fn named(
+    app: &App,
+    arguments: &KeyArgs,
+    simulated: bool,
+    without: impl FnOnce() -> Result<SoftwareKeys, KeyError>,
+) -> Result<(SoftwareKeys, Option<u8>), CliError> {
+    let kvn = arguments.kvn.clone();
+    let options = KeySpec {
+        key: prompt_or(app, arguments)?,
+        enc: arguments.enc.clone().map(Zeroizing::new),
+        mac: arguments.mac.clone().map(Zeroizing::new),
+        dek: arguments.dek.clone().map(Zeroizing::new),
+        kvn: kvn.clone(),
+        diversification: arguments.kdf.clone(),
+    };
+    let environment = KeySpec::from_environment(|name| std::env::var(name).ok());
+    match KeySpec::first_of(options, arguments.key_file.as_deref(), environment) {
+        Ok((spec, _)) => Ok((spec.keys()?, spec.kvn()?)),
+        Err(KeySpecError::Missing) if simulated || app.global.lab => {
+            let keys = without().map_err(|e| CliError::internal(e.to_string()))?;
+            Ok((keys, KeySpec { kvn, ..KeySpec::default() }.kvn()?))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -205,6 +205,14 @@ pub fn causes(stage: Stage, sw: StatusWord) -> &'static [Cause] {
     }
 }
 
+/// [`causes`] of a refused SELECT of the issuer security domain, which is never missing and refuses for itself alone.
+pub fn causes_at_issuer(sw: StatusWord) -> &'static [Cause] {
+    match sw.0 {
+        0x6985 | 0x6999 | 0x6A82 | 0x6D00 => &[Cause::CardTerminated, Cause::ContactlessForbidden],
+        _ => causes(Stage::Select, sw),
+    }
+}
+
 /// What a word means for one command alone.
 #[allow(clippy::match_same_arms)] // one table per command, readable on its own
 fn of_command(stage: Stage, sw: StatusWord) -> &'static [Cause] {
@@ -292,7 +300,7 @@ fn of_command(stage: Stage, sw: StatusWord) -> &'static [Cause] {
         (Stage::SetStatus, 0x6A88) => &[C::NotOnCard],
 
         (Stage::StoreData, 0x6A88) => &[C::TargetMissing, C::DataRefused],
-        (Stage::StoreData, 0x6A80) => &[C::DataRefused],
+        (Stage::StoreData, 0x6A80 | 0x6981) => &[C::DataRefused, C::NotADomain],
         (Stage::StoreData, 0x6985) => &[C::BlockOrder, C::StateForbids],
         (Stage::StoreData, 0x6A86) => &[C::BlockOrder, C::NotSupported],
         (Stage::StoreData, 0x6A84) => &[C::MemoryFull],

@@ -2,6 +2,7 @@
 //! fail. Later: doctor's checks, suites, reports.
 
 pub mod cap_run;
+mod card_vectors;
 pub mod chain;
 pub mod coded;
 pub mod dist;

@@ -1,10 +1,13 @@
-//! Vector files, each given to the part that it is about: SCP03 to `gp`, access control to `omapi`.
+//! Vector files, each given to the part that it is about: SCP03 to `gp` and, for the card's side, to the simulated card;
+//! access control to `omapi`.
 
 use std::path::{Path, PathBuf};
 
 use jpkise_gp::vectors::{self as scp03, Mismatch, VectorFileError, Verdict};
 use jpkise_omapi::vectors as access;
 use serde::Deserialize;
+
+use crate::card_vectors::CardVector;
 
 /// What came of a file's vectors, by their names.
 #[derive(Debug, Default)]
@@ -54,6 +57,11 @@ struct Type {
     name: String,
 }
 
+#[derive(Deserialize)]
+struct CardFile {
+    vectors: Vec<CardVector>,
+}
+
 /// Runs a file.
 pub fn run_file(path: &Path) -> Result<FileReport, VectorsError> {
     let text =
@@ -74,9 +82,15 @@ fn run_text(text: &str, folder: &Path) -> Result<FileReport, VectorFileError> {
         }
     } else {
         let file = scp03::VectorFile::parse(text)?;
+        let cards: CardFile = serde_json::from_str(text)?;
         report.description = file.description;
-        for vector in file.vectors {
-            report.take(vector.run(), vector.id);
+        for (vector, card) in file.vectors.into_iter().zip(cards.vectors) {
+            // A session has two ends: both must come out as recorded.
+            let outcome = vector.run().and_then(|host| match card.run() {
+                None => Ok(host),
+                Some(card) => card.map(|()| Verdict::Passed),
+            });
+            report.take(outcome, vector.id);
         }
     }
     Ok(report)

@@ -35,3 +35,28 @@ cap-applet = applet { $class }: { $aid }
 cap-accepted = accepted, { $warnings } warnings
 cap-run-memory = packages { $packages } bytes, instance { $instance } bytes, transient { $transient } bytes; grown by { $growth } bytes while the script ran
 sim-personalized-before = The JPKI applet is on this card already; it stays as it is.
+
+# jpkise trace decode
+decode-clear = in clear
+decode-hidden = left out of the recording
+decode-malformed = neither a command nor an answer
+decode-not-initialized = no session
+decode-piece = part of a long command
+decode-key-set = key version { $kvn }, i = { $i }, { $mode }
+decode-level = level { $level }
+decode-card-cryptogram = card cryptogram { $check }
+decode-host-cryptogram = host cryptogram { $check }
+decode-c-mac = C-MAC { $check }
+decode-r-mac = R-MAC { $check }
+decode-good = good
+decode-bad = BAD
+decode-not-verifiable = not verifiable
+decode-not-accepted = not accepted by the card
+decode-challenge-random = random challenge
+decode-challenge-fits = challenge fits counter and AID
+decode-challenge-differs = challenge does not fit counter and AID
+decode-challenge-not-checked = challenge not checked
+decode-closing = { $exchanges } exchanges, { $sessions ->
+    [one] one session opened
+   *[other] { $sessions } sessions opened
+  }; { $bad } do not verify, { $open } could not be verified, { $hidden } left out of the recording

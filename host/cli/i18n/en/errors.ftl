@@ -90,7 +90,7 @@ err-select = the card refuses to select { $aid }
 err-refused-before-keys = the card refused to begin authentication, before any key was tried
 rec-refused-before-keys = No try was lost; other keys will not help. Key version { $kvn } may not exist here, or the keys are blocked: look at "key information" in the identity.
 err-cryptogram = the card holds other keys than these (key version { $kvn })
-rec-cryptogram = Nothing was sent that the card would count as a failed try. Check the key, the key version and the diversification before the next attempt.
+rec-cryptogram = Nothing was sent that the card would count as a failed try. Check the key, its version (--kvn) and the diversification (--kdf) before the next attempt.
 err-host-refused = the card refused this host although its own cryptogram fitted
 rec-host-refused = The card may have counted this as a failed try: do not repeat it blindly. Try a lower security level.
 err-level = the card does not offer security level { $level } (its i is { $i })
@@ -191,3 +191,21 @@ rec-generate = Name a file that does not exist yet, in a folder where you may wr
 rec-terminate = Type { $id }, or give --card-id { $id } together with --yes.
 rec-extradite = It is installed, but not in that domain yet: jpkise gp domain extradite { $aid } --to { $domain }
 err-reset-secured = "reset" ends every secure channel: leave it out, or leave out --secure
+err-select-issuer = the card refuses to select its issuer security domain
+err-hex-lines = { $path }: line { $line } is neither a trace nor hexadecimal
+rec-hex-lines = What --trace FILE wrote is needed, or commands and answers in hexadecimal, a line each and in turn.
+err-decode-bad = line { $line } ({ $name }) does not verify
+rec-decode-keys = The card cryptogram needs the very keys of this session: check the key and --kdf.
+err-decode-open = not everything could be verified
+rec-decode-open = The recording has to hold INITIALIZE UPDATE and every secured command behind it.
+err-vectors = { $count ->
+    [one] one vector fails
+   *[other] { $count } vectors fail
+  }
+err-no-vectors = these files hold no vector
+err-vector-file = { $path } is no vector file that can be run
+rec-vector-file = The format is "gp-se vectors 1": JSON with "format" and "vectors", each with "id" and "type".
+vectors-other-end = { $count ->
+    [one] One vector's fault was looked for from this side only.
+   *[other] Of { $count } vectors the fault was looked for from this side only.
+  }

@@ -103,7 +103,10 @@ gp-plan-lock-all = lock { $aid } with everything in it
 gp-plan-unlock = unlock { $aid }
 gp-plan-unlock-all = unlock { $aid } with everything in it
 gp-plan-state = set { $aid } to state { $state }
-gp-plan-store-data = store { $bytes } bytes in { $blocks } blocks for { $receiver }
+gp-plan-store-data = { $blocks ->
+    [one] store { $bytes } bytes in one block for { $receiver }
+   *[other] store { $bytes } bytes in { $blocks } blocks for { $receiver }
+  }
 gp-ask-replace = Delete what is there and go on?
 gp-ask-delete = { $count ->
     [one] Delete it?

@@ -32,3 +32,25 @@ cap-applet = アプレット { $class }: { $aid }
 cap-accepted = 検証に合格しました（警告 { $warnings } 件）
 cap-run-memory = パッケージ { $packages } バイト、インスタンス { $instance } バイト、揮発性 { $transient } バイト、スクリプト実行中の増加 { $growth } バイト
 sim-personalized-before = このカードには JPKI アプレットが既にあります。そのまま使います。
+
+# jpkise trace decode
+decode-clear = 平文
+decode-hidden = 記録に含まれていません
+decode-malformed = コマンドでも応答でもありません
+decode-not-initialized = セッションなし
+decode-piece = 長いコマンドの一部
+decode-key-set = 鍵バージョン { $kvn }、i = { $i }、{ $mode }
+decode-level = レベル { $level }
+decode-card-cryptogram = カードの暗号文 { $check }
+decode-host-cryptogram = ホストの暗号文 { $check }
+decode-c-mac = C-MAC { $check }
+decode-r-mac = R-MAC { $check }
+decode-good = 正しい
+decode-bad = 誤り
+decode-not-verifiable = 検証不能
+decode-not-accepted = カードが受け付けませんでした
+decode-challenge-random = 乱数チャレンジ
+decode-challenge-fits = チャレンジはカウンターと AID に合っています
+decode-challenge-differs = チャレンジがカウンターと AID に合いません
+decode-challenge-not-checked = チャレンジは未確認
+decode-closing = やり取り { $exchanges } 件、開いたセッション { $sessions } 件、誤り { $bad } 件、検証不能 { $open } 件、記録になし { $hidden } 件

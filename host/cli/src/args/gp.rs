@@ -101,11 +101,12 @@ pub enum StatusVerb {
     /// Sets a life cycle state.
     Set {
         /// The card, or an object.
-        #[arg(value_parser = holder)]
+        #[arg(value_name = "card|AID", value_parser = holder)]
         holder: Holder,
         /// The state.
-        #[arg(value_parser = state)]
-        state: State,
+        // Not "state": that is the file of a simulated card.
+        #[arg(value_name = "STATE", value_parser = state)]
+        new_state: State,
         /// A domain with everything in it.
         #[arg(long)]
         with_applications: bool,

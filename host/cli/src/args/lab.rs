@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{CardArgs, KeyArgs};
+use super::{CardArgs, KeyArgs, VectorsArgs};
 
 /// `jpkise lab`.
 #[derive(Debug, Subcommand)]
@@ -15,6 +15,8 @@ pub enum LabVerb {
     Fuzz(LabFuzzArgs),
     /// The suites there are.
     Suites,
+    /// Known answers.
+    Vectors(VectorsArgs),
 }
 
 /// `jpkise lab run`.

@@ -5,8 +5,9 @@ mod cap;
 mod card;
 pub mod gp;
 mod jpki;
-mod omapi;
 mod lab;
+mod omapi;
+mod vectors;
 
 use std::path::PathBuf;
 
@@ -18,11 +19,13 @@ pub use ara::{AddArgs, AppArgs, AraArgs, AraVerb, CheckArgs, PresetArgs, RemoveA
 pub use cap::{CapBuildArgs, CapFileArgs, CapRunArgs, CapVerb};
 pub use card::{CardArgs, KeyArgs, SimulatedArgs};
 pub use jpki::{
-    AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PersonalizeArgs, PinVerb, ResetArgs,
-    SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
+    AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PinVerb, ResetArgs, SchemeName, SecretArgs,
+    SignArgs, StatusArgs, VerifyArgs, Which,
 };
+pub use lab::LabArgs;
+pub use lab::LabVerb;
 pub use omapi::{OmapiArgs, OmapiRunArgs, OmapiVerb};
-pub use lab::{LabArgs, LabVerb};
+pub use vectors::VectorsArgs;
 
 /// `jpkise`.
 #[derive(Debug, Parser)]
@@ -86,7 +89,7 @@ pub enum Command {
         verb: CapVerb,
     },
     /// Any GlobalPlatform card: what is on it, loading, domains, keys, life cycle.
-    Gp(gp::GpArgs),
+    Gp(Box<gp::GpArgs>),
     /// The JPKI application: status, certificates, signatures, PINs, life cycle, personalisation.
     Jpki(Box<JpkiArgs>),
     /// Access rules: which app may talk to which applet.
@@ -140,6 +143,14 @@ pub enum TraceVerb {
     Show {
         /// The trace.
         file: PathBuf,
+    },
+    /// Verifies and deciphers a recorded secure channel.
+    Decode {
+        /// The trace, or hexadecimal lines.
+        file: PathBuf,
+        /// The static keys.
+        #[command(flatten)]
+        keys: KeyArgs,
     },
 }
 

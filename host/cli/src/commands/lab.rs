@@ -53,6 +53,7 @@ pub fn run(app: &App, verb: &LabVerb) -> Result<(), CliError> {
         }
         LabVerb::Fuzz(arguments) => go(app, items(&["fuzz"])?, Vec::new(), &arguments.lab),
         LabVerb::Suites => list(app),
+        LabVerb::Vectors(arguments) => super::vectors::run(app, arguments),
     }
 }
 

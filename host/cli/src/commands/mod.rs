@@ -3,15 +3,17 @@
 mod ara;
 mod cap;
 mod cap_run;
+mod decode;
 mod demo;
 mod doctor;
 mod gp;
 mod jpki;
-mod omapi;
 mod lab;
+mod omapi;
 mod readers;
 mod sim;
 mod trace;
+mod vectors;
 
 use jpkise_jpki::edge::TokenProfile;
 use jpkise_lab::simulator::RuntimeKind;
@@ -40,6 +42,7 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Ara(arguments) => ara::run(app, &arguments),
         Command::Omapi(arguments) => omapi::run(app, &arguments),
         Command::Trace { verb: TraceVerb::Show { file } } => trace::show(app, &file),
+        Command::Trace { verb: TraceVerb::Decode { file, keys } } => decode::run(app, &file, &keys),
     }
 }
 

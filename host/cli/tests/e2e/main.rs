@@ -5,6 +5,8 @@
 
 mod ara;
 mod cap;
+mod gp;
+mod gp_script;
 mod in_process;
 mod pcsc;
 mod support;

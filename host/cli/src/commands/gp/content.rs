@@ -35,15 +35,14 @@ pub fn install(gp: &Gp<'_>, arguments: &InstallArgs) -> Result<(), CliError> {
     let secret =
         package.is_none() || !arguments.parameters.is_empty() || !arguments.system_parameters.is_empty();
     let level = if secret { LevelChoice::Best } else { LevelChoice::Integrity };
-    gp.with_channel(level, |channel, _| match (&package, from_cap) {
-        (Some(package), Some(module)) => {
+    gp.with_channel(level, |channel, _| {
+        if let (Some(package), Some(module)) = (&package, from_cap) {
             let content = Content::read(channel)?;
             let instance = arguments.instance.unwrap_or(module);
             let removal = package.check(gp, &content, &arguments.how, vec![instance])?;
             let new = request(package.aid(), module, instance, arguments);
             carry_out(gp, channel, arguments, Some(package), &removal, &new)
-        }
-        _ => {
+        } else {
             let registry = workflow::read_registry(channel)?;
             let load_file =
                 arguments.package.ok_or_else(|| CliError::new(Exit::Usage, Text::new("err-usage")))?;

@@ -30,8 +30,10 @@ pub fn run(gp: &Gp<'_>, arguments: &StoreDataArgs) -> Result<(), CliError> {
         let blocks = blocks(format, &data, size).map_err(GpError::from)?;
         let mut plan = Plan::new(gp.app);
         let receiver = arguments.application.or(gp.arguments.channel.sd);
-        let text =
-            Text::new("gp-plan-store-data").with("bytes", data.len()).with("blocks", blocks.len()).with(
+        let text = Text::new("gp-plan-store-data")
+            .with("bytes", data.len())
+            .count("blocks", blocks.len() as u64)
+            .with(
                 "receiver",
                 receiver
                     .map_or_else(|| gp.app.messages.get("gp-kind-issuer-domain"), |aid| words::named(&aid)),

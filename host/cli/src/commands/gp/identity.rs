@@ -4,7 +4,7 @@ use jpkise_gp::commands::select::Fci;
 use jpkise_gp::identity::{
     CapabilityInformation, Cplc, CplcDate, Identity, KeyEntry, KeyInformationTemplate, ScpCapability,
 };
-use jpkise_wire::scp03::IParameter;
+use jpkise_wire::scp03::{IParameter, SequenceCounter};
 use serde_json::{json, Value};
 
 use super::Gp;
@@ -216,7 +216,7 @@ pub fn object(identity: &Identity) -> Value {
             }),
         }),
         "keys": identity.key_information.as_ref().and_then(|k| k.value.as_ref()).map(keys),
-        "sequence_counter": identity.sequence_counter.map(|c| c.value()),
+        "sequence_counter": identity.sequence_counter.map(SequenceCounter::value),
         "capabilities": identity.capabilities.as_ref().map(|c| match &c.value {
             None => json!({ "raw": upper(&c.raw) }),
             Some(value) => capabilities(value),

@@ -6,6 +6,7 @@ use jpkise_gp::identity::ExtendedResources;
 use jpkise_gp::scp03::Session;
 use jpkise_gp::workflow::{self, ChannelOptions, Exchange};
 use jpkise_gp::{GpError, Stage};
+use jpkise_wire::scp03::SequenceCounter;
 use jpkise_wire::{Aid, StatusWord};
 use serde_json::json;
 
@@ -18,10 +19,12 @@ use crate::keys::Keys;
 /// Who the card is. Opens no channel, unless the test keys are to be tried.
 pub fn run(gp: &Gp<'_>, try_test_keys: bool) -> Result<(), CliError> {
     gp.with_card(|target| {
-        let test_keys = match try_test_keys {
-            true => Some(Keys::test(gp.app, &gp.arguments.keys, target)?),
-            false => None,
-        };
+        let test_keys =
+            if try_test_keys { Some(Keys::test(gp.app, &gp.arguments.keys, target)?) } else { None };
+        // A domain other than the issuer's may not know the number that failures are counted under.
+        if let (Some(keys), Some(_)) = (&test_keys, gp.arguments.channel.sd) {
+            keys.counted(&mut target.card)?;
+        }
         let mut session = gp.select(target)?;
         let locked = session.status() == StatusWord::CARD_LOCKED;
         let told = workflow::read_identity(&mut session)?;
@@ -128,6 +131,6 @@ pub fn session<T: jpkise_card::Transport>(
         "kvn": format!("{:02X}", info.set.kvn),
         "level": channel.level().to_string(),
         "i": info.key_information.i.to_string(),
-        "sequence_counter": info.sequence_counter.map(|c| c.value()),
+        "sequence_counter": info.sequence_counter.map(SequenceCounter::value),
     })
 }

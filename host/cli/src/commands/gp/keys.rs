@@ -281,7 +281,9 @@ fn generate(new: &NewKeysArgs) -> Zeroizing<String> {
             text.push_str(part);
         }
     }
-    text.push_str(&format!("kvn = {:02X}\n", new.new_kvn));
+    for part in ["kvn = ", &format!("{:02X}", new.new_kvn), "\n"] {
+        text.push_str(part);
+    }
     text
 }
 

@@ -131,14 +131,18 @@ impl Package {
             });
         }
         if gp.app.global.verbose {
-            obstacles.iter().filter(|o| !o.is_certain()).for_each(|o| gp.app.talk(&obstacle_words(o)));
+            for obstacle in obstacles.iter().filter(|o| !o.is_certain()) {
+                gp.app.talk(&obstacle_words(obstacle));
+            }
         }
         obstacles.retain(|o| o.is_certain());
         if obstacles.is_empty() {
             return Ok(removal);
         }
         if how.despite_preflight {
-            obstacles.iter().for_each(|o| gp.app.talk(&obstacle_words(o)));
+            for obstacle in &obstacles {
+                gp.app.talk(&obstacle_words(obstacle));
+            }
             return Ok(removal);
         }
         let text = Text::new("err-preflight").count("count", obstacles.len() as u64);
@@ -193,7 +197,7 @@ impl Package {
             return Err(error.into());
         }
         let progress = last.unwrap_or(Progress { blocks: 0, of_blocks: 0, bytes: 0, of_bytes: 0 });
-        Ok(Sent { blocks: progress.blocks, bytes: progress.bytes, took: clock.elapsed() })
+        Ok(Sent { blocks: progress.blocks, bytes: self.file.data_block().len(), took: clock.elapsed() })
     }
 
     /// After a refused load: whether the card kept a part of it, and how that goes away.

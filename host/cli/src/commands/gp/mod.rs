@@ -38,8 +38,8 @@ pub fn run(app: &App, arguments: &GpArgs) -> Result<(), CliError> {
         GpVerb::Status(status) => match &status.verb {
             None => info::status(&gp, status.object),
             Some(_) if status.object.is_some() => Err(CliError::new(Exit::Usage, Text::new("err-usage"))),
-            Some(StatusVerb::Set { holder, state, with_applications }) => {
-                state::set(&gp, *holder, *state, *with_applications)
+            Some(StatusVerb::Set { holder, new_state, with_applications }) => {
+                state::set(&gp, *holder, *new_state, *with_applications)
             }
         },
         GpVerb::Load(load) => load::run(&gp, load),
