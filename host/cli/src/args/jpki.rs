@@ -14,12 +14,12 @@ use super::{hexadecimal, Bytes, CardArgs, KeyArgs};
 #[derive(Debug, Args)]
 #[command(subcommand_required = true)]
 pub struct JpkiArgs {
-    /// The card.
-    #[command(flatten)]
-    pub card: CardArgs,
     /// AID of the application.
     #[arg(long, global = true, value_name = "HEX")]
     pub aid: Option<Aid>,
+    /// The card.
+    #[command(flatten)]
+    pub card: CardArgs,
     /// Where PINs and passwords come from.
     #[command(flatten)]
     pub secrets: SecretArgs,

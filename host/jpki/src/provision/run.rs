@@ -142,7 +142,8 @@ fn new_record(request: &Request<'_>, se: SeIdentity) -> SeRecord {
 }
 
 fn time_text(request: &Request<'_>) -> String {
-    (request.clock)().format(&Rfc3339).unwrap_or_default()
+    let now = (request.clock)();
+    now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default()
 }
 
 struct Run<'a, 'r, T, R> {
@@ -465,7 +466,6 @@ impl<T: Transport, R: RngCore + CryptoRng> Run<'_, '_, T, R> {
                 rotate_keys(self.card, &request, self.rng)?;
             }
         }
-        self.record.domain.replaced_kvn = Some(format!("{:02X}", plan.first_kvn));
         Ok(())
     }
 
@@ -484,6 +484,7 @@ impl<T: Transport, R: RngCore + CryptoRng> Run<'_, '_, T, R> {
         let plan = &self.request.plan.keys;
         let set = KeySet { kvn: plan.own_kvn, kdd: self.own_kdd };
         self.record.domain.kvn = Some(format!("{:02X}", plan.own_kvn));
+        self.record.domain.replaced_kvn = Some(format!("{:02X}", plan.first_kvn));
         if keys != own || self.record.domain.key_check_values.is_empty() {
             let values = self.request.own_keys.check_values(&set)?;
             self.record.domain.key_check_values = values.iter().map(ToString::to_string).collect();

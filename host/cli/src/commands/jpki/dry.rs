@@ -87,6 +87,11 @@ impl<'a> Dry<'a> {
     /// RESET RETRY COUNTER and the app's CHANGE REFERENCE DATA.
     pub fn reset(&mut self, key: KeyRef) {
         self.secured(&admin::reset_retry_counter(key, &[0; 32]));
+        self.replace_temporary(key);
+    }
+
+    /// The app's CHANGE REFERENCE DATA.
+    pub fn replace_temporary(&mut self, key: KeyRef) {
         let kind = match key {
             KeyRef::Auth => SecretKind::Pin,
             KeyRef::Sign => SecretKind::Password,

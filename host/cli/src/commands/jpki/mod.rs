@@ -1,10 +1,13 @@
 //! `jpkise jpki`: the JPKI application as its user, its relying parties and its SP-TSM see it.
 
+mod authority;
 mod card;
 mod certificate;
 mod dry;
 mod life;
+mod personalize;
 mod pin;
+mod plan_view;
 mod secret;
 mod sign;
 mod status;
@@ -29,6 +32,6 @@ pub fn run(app: &App, arguments: &JpkiArgs) -> Result<(), CliError> {
         JpkiVerb::Resume(own) => life::run(app, arguments, own, life::Change::Resume),
         JpkiVerb::Revoke(own) => life::run(app, arguments, own, life::Change::Revoke),
         JpkiVerb::Wipe(own) => life::run(app, arguments, own, life::Change::Wipe),
-        JpkiVerb::Personalize(own) => Err(CliError::internal(own.plan.display().to_string())),
+        JpkiVerb::Personalize(own) => personalize::run(app, arguments, own),
     }
 }

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal, Read};
 use jpkise_jpki::admin::replace_temporary;
 use jpkise_jpki::edge::{KeyRef, Password, Pin, SecretError, Temporary};
 use jpkise_jpki::{Channel, ClientError, JpkiClient, UserApp};
+use jpkise_lab::secrets as lab;
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -250,6 +251,16 @@ impl OwnSecrets {
             Given::Pin(pin) => self.pin = Some(pin),
             Given::Password(password) => self.password = Some(password),
         }
+        Ok(())
+    }
+}
+
+impl OwnSecrets {
+    /// The laboratory's public ones.
+    pub fn choose_lab(&mut self) -> Result<(), CliError> {
+        let internal = |e: SecretError| CliError::internal(e.to_string());
+        self.pin = Some(Pin::new(lab::PIN).map_err(internal)?);
+        self.password = Some(Password::new(lab::PASSWORD).map_err(internal)?);
         Ok(())
     }
 }
