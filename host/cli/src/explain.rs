@@ -360,6 +360,8 @@ impl From<ChainError> for CliError {
         let detail = error.to_string();
         match error {
             ChainError::Gp(error) => error.into(),
+            ChainError::Ara(error) => error.into(),
+            ChainError::Provide(error) => error.into(),
             ChainError::Personalize(error) => error.into(),
             ChainError::Client(error) => error.into(),
             ChainError::File(error) => error.into(),

@@ -1,6 +1,7 @@
 //! The chain as a workflow: from an empty secure element to verified signatures, and back over everything that must
 //! fail. Later: doctor's checks, suites, reports.
 
+pub mod apps;
 pub mod cap_run;
 mod card_vectors;
 pub mod chain;

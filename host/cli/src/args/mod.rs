@@ -19,8 +19,8 @@ pub use ara::{AddArgs, AppArgs, AraArgs, AraVerb, CheckArgs, PresetArgs, RemoveA
 pub use cap::{CapBuildArgs, CapFileArgs, CapRunArgs, CapVerb};
 pub use card::{CardArgs, KeyArgs, SimulatedArgs};
 pub use jpki::{
-    AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PinVerb, ResetArgs, SchemeName, SecretArgs,
-    SignArgs, StatusArgs, VerifyArgs, Which,
+    AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PersonalizeArgs, PinVerb, ResetArgs,
+    SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
 };
 pub use lab::LabArgs;
 pub use lab::LabVerb;

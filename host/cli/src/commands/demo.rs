@@ -49,6 +49,9 @@ fn on<T: Transport>(app: &App, card: &mut Card<T>, options: &Options, out: &Path
     let summary = result?;
     closed?;
     show.table(&summary)?;
+    if summary.access.is_empty() {
+        app.result(&app.messages.get("demo-no-ara"))?;
+    }
     if summary.openssl == "not-installed" {
         app.result(&app.messages.get("demo-openssl-missing"))?;
     }
@@ -74,6 +77,17 @@ impl Show<'_> {
                 self.bar.set_message(format!("{part} ({}/{total})", done + 1));
             }
             Event::Finished(report) => self.finished(report),
+            Event::Admitted(admitted) => {
+                let key = if admitted.opened { "demo-admitted" } else { "demo-not-admitted" };
+                let why = format!("demo-why-{}", admitted.search.to_lowercase());
+                let text = Text::new(key)
+                    .nested("app", Text::new(format!("demo-app-{}", admitted.app)))
+                    .nested("why", Text::new(why))
+                    .with("search", admitted.search)
+                    .with("exception", admitted.exception);
+                let line = format!("      {}", self.app.messages.say(&text));
+                self.bar.suspend(|| talk_line(&line));
+            }
             Event::Refused(refused) => {
                 let key = if refused.tries_left.is_some() { "demo-refused-tries" } else { "demo-refused" };
                 let text = Text::new(key)

@@ -1,12 +1,8 @@
 //! Access rules on the command line, on a card kept in a file; the apps are APKs signed with throw-away keys.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use jpkise_gp::ara::{ARA_M_AID, ARA_PACKAGE_AID};
-use jpkise_gp::commands::install::ForInstall;
-use jpkise_gp::workflow::{install, open_channel, read_registry, ChannelOptions};
-use jpkise_lab::simulator::{self, KeptCard, SimulatorOptions};
 use serde_json::Value;
 
 use crate::support::{jpkise, ok, run, text};
@@ -18,32 +14,11 @@ fn apk(name: &str) -> String {
     format!("{}/../omapi/tests/data/apk/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn kept_card(path: PathBuf) -> (jpkise_card::Card<jpkise_gpse::GpSe>, KeptCard) {
-    let options = SimulatorOptions { state: Some(path), ..SimulatorOptions::default() };
-    let (card, kept) = options.start().unwrap();
-    (card, kept.unwrap())
-}
-
-/// A folder with a card in a file; with an ARA-M on it unless it has one already.
+/// A folder with a card in a file.
 struct Bench(tempfile::TempDir);
 
 impl Bench {
     fn new() -> Self {
-        let bench = Self::bare();
-        let (mut card, mut kept) = kept_card(bench.path("card"));
-        let keys = simulator::test_keys().unwrap();
-        let mut session =
-            open_channel(&mut card, &keys, &ChannelOptions::default(), &mut rand::rngs::OsRng).unwrap();
-        if read_registry(&mut session).unwrap().find(&ARA_M_AID).is_none() {
-            install(&mut session, &ForInstall::new(ARA_PACKAGE_AID, ARA_M_AID, ARA_M_AID)).unwrap();
-        }
-        drop(session);
-        drop(card);
-        kept.save().unwrap();
-        bench
-    }
-
-    fn bare() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
@@ -336,14 +311,56 @@ fn an_app_sees_of_the_card_what_the_rules_let_it_see() {
 
 #[test]
 fn presets_are_printed_so_that_a_rule_file_takes_them() {
-    let bench = Bench::bare();
+    let bench = Bench::new();
     let printed = bench.ok(&["ara", "preset", "jpki-user"]);
     let filters = printed.split("apdu = [").nth(1).unwrap();
     let filters = filters.split(']').next().unwrap();
-    let with = Bench::new();
     let rule = |apdu: &str| format!("format = 1\n[[rule]]\naid = \"{JPKI}\"\napp = \"all\"\napdu = {apdu}\n");
-    with.ok(&["ara", "apply", &with.file("by-name.toml", &rule("\"jpki-user\""))]);
-    let said = with.ok(&["ara", "diff", &with.file("by-bytes.toml", &rule(&format!("[{filters}]")))]);
+    bench.ok(&["ara", "apply", &bench.file("by-name.toml", &rule("\"jpki-user\""))]);
+    let said = bench.ok(&["ara", "diff", &bench.file("by-bytes.toml", &rule(&format!("[{filters}]")))]);
     assert!(said.contains("nothing to write"), "{said}");
-    assert!(Path::new(&apk("rsa-v1v2v3.apk")).exists());
+}
+
+#[test]
+fn a_card_without_ara_m_is_said_and_nothing_is_written() {
+    let bench = Bench::new();
+    let profile = bench.file("profile.toml", "format = 1\n[card]\nara = false\n");
+    let hash = "ab".repeat(32);
+    let file = bench.file("rules.toml", "format = 1\n");
+    for arguments in [
+        &["ara", "list"][..],
+        &["ara", "add", "--aid", JPKI, "--hash", &hash, "--apdu", "always"],
+        &["ara", "apply", &file],
+        &["ara", "clear"],
+        &["ara", "refresh"],
+        &["ara", "check", "--aid", JPKI, "--hash", &hash],
+    ] {
+        let (exit, said) = bench.fails(&[arguments, &["--profile", &profile]].concat());
+        assert!(exit == 5 && said.contains("the card has no ARA-M"), "{arguments:?}: {exit} {said}");
+    }
+    assert!(bench.rollbacks().is_empty());
+    // As Android has it: an embedded element without ARA-M lets everybody through.
+    let script = bench.file("script", "basic -> null\nopen default\n");
+    let run = ["omapi", "run", "--hash", &hash, "--script", &script, "--profile", &profile];
+    let (exit, said) = bench.fails(&run);
+    assert!(exit == 5 && said.contains("channel 0") && said.contains("channel 1"), "{exit} {said}");
+    let script = bench.file("script", "basic -> SecurityException\n");
+    let run = ["omapi", "run", "--strict", "--hash", &hash, "--script", &script, "--profile", &profile];
+    bench.ok(&run);
+}
+
+#[test]
+fn the_demo_lets_the_listed_app_through_and_nobody_else() {
+    let bench = Bench::new();
+    let printed = ok(jpkise(&["demo", "--out", "out"]).current_dir(bench.0.path()));
+    for part in [
+        "the listed app: opens a channel",
+        "signed again with another key: java.lang.SecurityException (search A-conflict",
+        "an app nobody has listed: java.lang.SecurityException",
+    ] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    let summary: Value = serde_json::from_slice(&fs::read(bench.path("out/summary.json")).unwrap()).unwrap();
+    let opened: Vec<_> = summary["access"].as_array().unwrap().iter().map(|a| a["opened"] == true).collect();
+    assert_eq!(opened, [true, false, false]);
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use jpkise_card::CardError;
+use jpkise_gp::ara::{AraError, ProvideError};
 use jpkise_gp::commands::BuildError;
 use jpkise_gp::scp03::ScpError;
 use jpkise_gp::GpError;
@@ -12,6 +13,7 @@ use jpkise_jpki::edge::signature::SchemeError;
 use jpkise_jpki::edge::{KeyRef, SecretError};
 use jpkise_jpki::personalize::PersonalizeError;
 use jpkise_jpki::{verify, CertificateError, ClientError};
+use jpkise_omapi::apk::ApkError;
 use jpkise_wire::scp03::KeyError;
 use jpkise_wire::{Aid, StatusWord};
 
@@ -25,6 +27,15 @@ pub enum ChainError {
     /// The SEI-TSM's work.
     #[error(transparent)]
     Gp(#[from] GpError),
+    /// The access rules of the card.
+    #[error(transparent)]
+    Ara(#[from] AraError),
+    /// The applet with its access rules.
+    #[error(transparent)]
+    Provide(#[from] ProvideError),
+    /// An app of the demonstration.
+    #[error(transparent)]
+    Apk(#[from] ApkError),
     /// The SP-TSM's work.
     #[error(transparent)]
     Personalize(#[from] PersonalizeError),
@@ -113,6 +124,14 @@ pub enum FailedCheck {
     /// Something is not there that the steps before should have made.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// An app got through or not, other than its rules say.
+    #[error("the {app} app: {found}")]
+    Access {
+        /// Which app.
+        app: &'static str,
+        /// What came of its attempt.
+        found: String,
+    },
     /// openssl disagrees.
     #[error("openssl {arguments}: {words}")]
     Openssl {

@@ -7,10 +7,12 @@
 //! | [`Step::Personalize`] | SP-TSM | keys on the card, requests, certificates, temporary secrets, attestation |
 //! | [`Step::ReadCertificates`], [`Step::Sign`] | user | with PIN and password |
 //! | [`Step::Verify`], [`Step::VerifyOpenssl`] | relying party | twice, by two programs |
+//! | [`Step::Access`] | apps on the phone | the listed one gets through, a re-signed and an unlisted one do not |
 //! | [`Step::MustFail`] | intruder | everything that must be refused |
 //!
 //! [`run`] does all of it and leaves files; [`provision`] stops after personalisation.
 
+mod access;
 mod error;
 mod must_fail;
 mod report;
@@ -25,8 +27,10 @@ use jpkise_gp::keys::SoftwareKeys;
 use jpkise_jpki::edge::{Password, Pin, TokenProfile};
 use time::OffsetDateTime;
 
+use crate::apps;
 use crate::files::OutDir;
 
+pub use access::Admitted;
 pub use error::ChainError;
 pub use must_fail::{Case, Refused};
 pub use report::{Fact, StepReport, Summary};
@@ -42,7 +46,7 @@ pub enum Step {
     CreateDomain,
     /// It gets its own keys, proven by a channel opened with them.
     DomainKeys,
-    /// The JPKI applet is installed.
+    /// The JPKI applet is installed, together with its access rules where the card has an ARA-M.
     InstallApplet,
     /// It is extradited into the SP's domain.
     Extradite,
@@ -56,13 +60,15 @@ pub enum Step {
     Verify,
     /// And again by the `openssl` program.
     VerifyOpenssl,
+    /// Apps try to reach the applet through the phone's access control.
+    Access,
     /// What must fail fails.
     MustFail,
 }
 
 impl Step {
     /// All of them, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Identity,
         Self::Authenticate,
         Self::CreateDomain,
@@ -74,6 +80,7 @@ impl Step {
         Self::Sign,
         Self::Verify,
         Self::VerifyOpenssl,
+        Self::Access,
         Self::MustFail,
     ];
 
@@ -91,6 +98,7 @@ impl Step {
             Self::Sign => "sign",
             Self::Verify => "verify",
             Self::VerifyOpenssl => "verify-openssl",
+            Self::Access => "access",
             Self::MustFail => "must-fail",
         }
     }
@@ -112,6 +120,8 @@ pub enum Event<'a> {
     },
     /// A step is done.
     Finished(&'a StepReport),
+    /// An app got through to the applet, or did not, as its rules say.
+    Admitted(&'a Admitted),
     /// Something that must fail failed, as it must.
     Refused(&'a Refused),
 }
@@ -170,13 +180,15 @@ pub fn run<T: Transport>(
 ) -> Result<Summary, ChainError> {
     let clock = Instant::now();
     let mut run = Run { card, events, steps: Vec::new() };
-    let identity = sei_tsm::provide(&mut run, options)?;
+    let provided = sei_tsm::provide(&mut run, options, &apps::rules()?)?;
     let issued = sp_tsm::personalize(&mut run, options)?;
     issued.write(out)?;
     let read = user::read_certificates(&mut run, options, &issued)?;
     let signed = user::sign(&mut run, options, &read, out)?;
     user::verify(&mut run, options, &read, &signed)?;
     let openssl = user::verify_with_openssl(&mut run, &read, out)?;
+    // Without an ARA-M there are no rules, and a phone would let everybody through.
+    let access = if provided.has_rules { access::attempt(&mut run)? } else { Vec::new() };
     let refused = must_fail::attempt(&mut run, options)?;
     let Run { card, steps, .. } = run;
     let summary = Summary {
@@ -184,9 +196,10 @@ pub fn run<T: Transport>(
         version: env!("CARGO_PKG_VERSION"),
         card: card.name().to_owned(),
         token: options.profile.label().trim_end().to_owned(),
-        identity,
+        identity: provided.identity,
         personalization: issued.record,
         steps,
+        access,
         must_fail: refused,
         openssl,
         apdus: card.apdus(),
@@ -197,14 +210,15 @@ pub fn run<T: Transport>(
     Ok(summary)
 }
 
-/// Provides and personalises a card: what `jpkise sim --personalized` offers.
+/// Provides and personalises a card: what `jpkise sim --personalized` offers. Which app may reach the applet is left to its
+/// user (`jpkise ara`).
 pub fn provision<T: Transport>(
     card: &mut Card<T>,
     options: &Options,
     events: &mut dyn FnMut(&Event<'_>),
 ) -> Result<(), ChainError> {
     let mut run = Run { card, events, steps: Vec::new() };
-    sei_tsm::provide(&mut run, options)?;
+    sei_tsm::provide(&mut run, options, &[])?;
     sp_tsm::personalize(&mut run, options)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::access::Admitted;
 use super::must_fail::Refused;
 
 /// One thing learnt in a step: a stable name and a value for people.
@@ -54,6 +55,8 @@ pub struct Summary {
     pub personalization: serde_json::Value,
     /// The steps, in order.
     pub steps: Vec<StepReport>,
+    /// What came of the apps' attempts; empty on a card without ARA-M.
+    pub access: Vec<Admitted>,
     /// What was refused, as it must be.
     pub must_fail: Vec<Refused>,
     /// `accepted`, or `not-installed` when the second check could not be made.

@@ -1,6 +1,8 @@
 //! The SE issuer's TSM: who the card is, the SP's domain, the applet installed and handed over.
 
 use jpkise_card::{Card, Transport};
+use jpkise_gp::ara::card::read;
+use jpkise_gp::ara::{install_with_rules, AraError, Provision, Reading, Rule};
 use jpkise_gp::commands::install::ForInstall;
 use jpkise_gp::commands::put_key::{Destination, KeyBlock};
 use jpkise_gp::identity::Identity;
@@ -22,11 +24,20 @@ use crate::secrets;
 /// i parameter asked of the SP's domain: pseudo-random challenge, R-MAC, R-ENCRYPTION.
 const DOMAIN_I: u8 = 0x70;
 
-/// From the first SELECT to the applet in the SP's domain. Returns the card's identity.
+/// What came of it.
+pub(super) struct Provided {
+    /// The card's identity.
+    pub identity: Vec<Fact>,
+    /// Whether the applet has access rules: the card has an ARA-M.
+    pub has_rules: bool,
+}
+
+/// From the first SELECT to the applet in the SP's domain. With `rules`, the applet gets them where the card has an ARA-M.
 pub(super) fn provide<T: Transport>(
     run: &mut Run<'_, T>,
     options: &Options,
-) -> Result<Vec<Fact>, ChainError> {
+    rules: &[Rule],
+) -> Result<Provided, ChainError> {
     let identity = run.step(Step::Identity, |run, facts| {
         let mut session = Session::select(run.card, None)?;
         facts.extend(identity_facts(&read_identity(&mut session)?));
@@ -49,15 +60,25 @@ pub(super) fn provide<T: Transport>(
 
     run.step(Step::DomainKeys, |run, facts| domain_keys(run.card, options, facts))?;
 
-    run.step(Step::InstallApplet, |run, facts| {
+    let has_rules = run.step(Step::InstallApplet, |run, facts| {
+        let provision = if rules.is_empty() { None } else { provision(run.card, rules)? };
         let parameters = InstallParameters { profile: Some(options.profile), ..InstallParameters::default() };
         let instance =
             ForInstall::new(PACKAGE_AID, MODULE_AID, INSTANCE_AID).with_parameters(parameters.build());
         let mut session = open_channel(run.card, &options.issuer_keys, &issuer_channel(), &mut OsRng)?;
-        install(&mut session, &instance)?;
+        match &provision {
+            Some(provision) => install_with_rules(&mut session, &instance, provision, &mut |_| {})?,
+            None => install(&mut session, &instance)?,
+        }
         facts.push(Fact::new("instance", INSTANCE_AID));
         facts.push(Fact::new("package", PACKAGE_AID));
-        Ok(())
+        if let Some(provision) = &provision {
+            let commands = provision.plan().changes.len();
+            facts.push(Fact::new("access-rules", format!("{} ({commands} STORE DATA)", rules.len())));
+        } else if !rules.is_empty() {
+            facts.push(Fact::new("access-rules", "no ARA-M"));
+        }
+        Ok(provision.is_some())
     })?;
 
     run.step(Step::Extradite, |run, facts| {
@@ -66,7 +87,16 @@ pub(super) fn provide<T: Transport>(
         facts.push(Fact::new("domain", SP_DOMAIN_AID));
         Ok(())
     })?;
-    Ok(identity)
+    Ok(Provided { identity, has_rules })
+}
+
+/// The plan for the applet's rules; `None` on a card without ARA-M.
+fn provision<T: Transport>(card: &mut Card<T>, rules: &[Rule]) -> Result<Option<Provision>, ChainError> {
+    match read(card, Reading::Android) {
+        Ok(held) => Ok(Some(Provision::new(INSTANCE_AID, &held.rules, rules)?)),
+        Err(AraError::NotThere { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn issuer_channel() -> ChannelOptions {

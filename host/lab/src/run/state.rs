@@ -28,21 +28,13 @@ use jpkise_wire::Aid;
 use rand::rngs::OsRng;
 use time::OffsetDateTime;
 
+pub use crate::secrets::{sp_keys, PASSWORD, PIN};
+
 use super::bench::{BenchError, LabCard, Values};
 use crate::suite::model::{CardState, Stage};
 
-/// The lab's PIN.
-pub const PIN: &str = "1234";
-/// The lab's signature password.
-pub const PASSWORD: &str = "ABC123";
 /// i parameter of the provider's domain: pseudo-random challenge, R-MAC, R-ENCRYPTION.
 const DOMAIN_I: u8 = 0x70;
-
-/// The service provider's lab keys: 50…5F, 60…6F, 70…7F, as in the demonstration.
-pub fn sp_keys() -> Result<SoftwareKeys, KeyError> {
-    let key = |first: u8| AesKey::new(&(first..first + 16).collect::<Vec<u8>>());
-    Ok(SoftwareKeys::new(StaticKeys::new(key(0x50)?, key(0x60)?, key(0x70)?)?))
-}
 
 /// Who makes states.
 pub struct Maker {
