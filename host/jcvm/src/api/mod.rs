@@ -10,6 +10,7 @@ mod apdu;
 pub(crate) mod applet;
 mod cipher;
 mod digest;
+mod engine;
 mod framework;
 mod gp;
 mod jcsystem;
