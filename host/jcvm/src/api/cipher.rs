@@ -17,7 +17,7 @@ const MODE_DECRYPT: i8 = 1;
 const MODE_ENCRYPT: i8 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+pub(super) enum Scheme {
     RsaNoPad,
     RsaPkcs1,
     Ecb(BlockPadding),
@@ -31,7 +31,7 @@ impl Scheme {
 }
 
 /// `ALG_…`, `CIPHER_…`, `PAD_…` of what is there.
-const SCHEMES: &[Numbers<Scheme>] = &[
+pub(super) const SCHEMES: &[Numbers<Scheme>] = &[
     (10, 7, 7, Scheme::RsaPkcs1),
     (12, 7, 1, Scheme::RsaNoPad),
     (13, 1, 1, Scheme::Cbc(BlockPadding::None)),

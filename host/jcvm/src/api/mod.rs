@@ -13,6 +13,8 @@ mod digest;
 mod engine;
 mod framework;
 mod gp;
+#[cfg(test)]
+mod inventory;
 mod jcsystem;
 mod key;
 mod keypair;

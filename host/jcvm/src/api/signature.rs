@@ -22,7 +22,7 @@ const MODE_VERIFY: i8 = 2;
 use HashAlgorithm::{Sha1, Sha224, Sha256, Sha384, Sha512};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+pub(super) enum Scheme {
     Pkcs1(HashAlgorithm),
     Pss(HashAlgorithm),
     Ecdsa(HashAlgorithm),
@@ -32,7 +32,7 @@ enum Scheme {
 }
 
 /// `ALG_…`, `SIG_CIPHER_…`, `Cipher.PAD_…` of what is there.
-const SCHEMES: &[Numbers<Scheme>] = &[
+pub(super) const SCHEMES: &[Numbers<Scheme>] = &[
     (10, 3, 7, Scheme::Pkcs1(Sha1)),
     (39, 3, 7, Scheme::Pkcs1(Sha224)),
     (40, 3, 7, Scheme::Pkcs1(Sha256)),

@@ -43,7 +43,7 @@ fn what_cannot_be_linked_is_refused_with_component_and_offset() {
     let install = usize::from(cap.applet.as_ref().unwrap().applets[0].install_method_offset);
     // The last instruction of install is the call of register: 8B and a constant, then return.
     let code = &good[method..];
-    let call = (install..).find(|at| code[*at] == 0x8B && code[*at + 3] == 0x7A).unwrap();
+    let call = (install..code.len() - 3).find(|at| code[*at] == 0x8B && code[*at + 3] == 0x7A).unwrap();
     let api = cap.import.packages.iter().position(|p| p.aid.to_string() == "A0000000620101").unwrap();
     let imported: usize = cap.import.packages[..api].iter().map(|p| 3 + p.aid.as_bytes().len()).sum();
     let entry = import + 1 + imported;

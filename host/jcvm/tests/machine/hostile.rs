@@ -214,7 +214,7 @@ fn random_commands_never_fault_a_sound_applet() {
                 let command = Process { channel: 0, contactless: rng.gen(), apdu: &apdu, selecting: false };
                 match s.card.process(&command, &mut s.services) {
                     Ok(answer) => {
-                        assert!(answer.len() >= 2 && !answer.ends_with(&[0x6F, 0x00]), "{apdu:02X?}")
+                        assert!(answer.len() >= 2 && !answer.ends_with(&[0x6F, 0x00]), "{apdu:02X?}");
                     }
                     Err(error) => panic!("{apdu:02X?}: {error}"),
                 }
