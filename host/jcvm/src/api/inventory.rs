@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use jpkise_cap::exports::{acc, embedded, embedded_versions, ExportClass, ExportPackage, Platform};
+use jpkise_cap::exports::{
+    acc, embedded, embedded_versions, ExportClass, ExportMethod, ExportPackage, Platform,
+};
 
 use super::key::Family;
-use super::{cipher, natives, signature, HIDDEN};
+use super::{absent, cipher, natives, signature, HIDDEN};
 use crate::crypto::HashAlgorithm;
 
 const PLATFORM: Platform = Platform::V3_2_0;
@@ -37,29 +39,45 @@ fn short(name: &str) -> &str {
 
 fn classes(text: &mut String) {
     text.push_str("| package | classes of which everything is there | in part (without) | types only, or nothing |\n|---|---|---|---|\n");
-    let natives = natives();
+    let natives: BTreeSet<(&str, &str)> = natives().into_keys().collect();
+    let absent: BTreeSet<(&str, &str)> = absent::METHODS.iter().map(|row| (row.0, row.1)).collect();
+    let natives: BTreeSet<_> = natives.difference(&absent).copied().collect();
     for package in packages() {
         let (mut whole, mut part, mut none) = (Vec::new(), Vec::new(), Vec::new());
         for class in &package.classes {
+            // The tables list what is inherited again.
+            let owners = || [&class.name].into_iter().chain(&class.supers).chain(&class.interfaces);
             let has = |name: &str, descriptor: &str| {
                 let signature = format!("{name}{descriptor}");
-                natives.contains_key(&(class.name.as_str(), signature.as_str()))
+                owners().any(|owner| natives.contains(&(owner.as_str(), signature.as_str())))
+            };
+            let own = |m: &ExportMethod| {
+                let signature = format!("{}{}", m.name, m.descriptor);
+                natives.contains(&(class.name.as_str(), signature.as_str()))
             };
             // What is abstract and of no class of ours is for applets to write.
             let wanted = class.methods.iter().filter(|m| m.access & acc::ABSTRACT == 0 || is_ours(class));
             // The constructors of abstract classes that only we extend are called by nobody.
             let wanted: Vec<_> = wanted.filter(|m| !(m.name == "<init>" && is_ours(class))).collect();
-            let missing: BTreeSet<&str> = (wanted.iter())
-                .filter(|m| !has(&m.name, &m.descriptor))
-                .map(|m| if m.name == "<init>" { "a constructor" } else { m.name.as_str() })
-                .collect();
+            let called = |m: &ExportMethod| {
+                let overloads = class.methods.iter().filter(|other| other.name == m.name).count();
+                let parameters = m.descriptor.split(')').next().unwrap_or_default();
+                match (m.name.as_str(), overloads) {
+                    ("<init>", _) => "a constructor".to_owned(),
+                    (name, 1) => name.to_owned(),
+                    (name, _) => format!("{name}{parameters})"),
+                }
+            };
+            let missing: BTreeSet<String> =
+                wanted.iter().filter(|m| !has(&m.name, &m.descriptor)).map(|m| called(m)).collect();
             let name = short(&class.name);
-            if wanted.is_empty() || wanted.iter().all(|m| !has(&m.name, &m.descriptor)) {
+            let exception = name.ends_with("Exception") || name == "Throwable";
+            if !is_ours(class) && !exception && !wanted.iter().any(|m| own(m)) {
                 none.push(name.to_owned());
             } else if missing.is_empty() {
                 whole.push(name.to_owned());
             } else {
-                let missing: Vec<&str> = missing.into_iter().collect();
+                let missing: Vec<String> = missing.into_iter().collect();
                 part.push(format!("{name} ({})", missing.join(", ")));
             }
         }
