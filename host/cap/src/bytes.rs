@@ -1,5 +1,7 @@
 //! Bounded big-endian reading and writing of component bytes.
 
+use std::marker::PhantomData;
+
 use crate::error::{CapError, FormatRule};
 use crate::model::{Aid, ComponentTag};
 
@@ -92,6 +94,66 @@ impl<'a> Reader<'a> {
             0 => Ok(()),
             count => Err(self.error(FormatRule::TrailingBytes(count))),
         }
+    }
+}
+
+/// What a kind of file calls an item that runs past its end.
+pub(crate) trait Truncation {
+    fn truncated(offset: usize) -> Self;
+}
+
+/// A cursor over a whole file: class files and export files. Offsets are those in the file.
+pub(crate) struct FileReader<'a, E> {
+    bytes: &'a [u8],
+    at: usize,
+    error: PhantomData<E>,
+}
+
+impl<'a, E: Truncation> FileReader<'a, E> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, error: PhantomData }
+    }
+
+    /// Over what was read since an offset, and nothing behind it.
+    pub(crate) fn since(&self, start: usize) -> Self {
+        Self { bytes: &self.bytes[..self.at], at: start, error: PhantomData }
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], E> {
+        let slice = self.bytes.get(self.at..).and_then(|rest| rest.get(..len));
+        let slice = slice.ok_or_else(|| E::truncated(self.at))?;
+        self.at += len;
+        Ok(slice)
+    }
+
+    pub(crate) fn u1(&mut self) -> Result<u8, E> {
+        Ok(self.take(1)?[0])
+    }
+
+    pub(crate) fn u2(&mut self) -> Result<u16, E> {
+        let b = self.take(2)?;
+        Ok(u16::from_be_bytes([b[0], b[1]]))
+    }
+
+    pub(crate) fn u4(&mut self) -> Result<u32, E> {
+        let b = self.take(4)?;
+        Ok(u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+    }
+
+    pub(crate) fn many<T>(
+        &mut self,
+        n: u16,
+        mut item: impl FnMut(&mut Self) -> Result<T, E>,
+    ) -> Result<Vec<T>, E> {
+        (0..n).map(|_| item(self)).collect()
     }
 }
 

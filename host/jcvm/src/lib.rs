@@ -18,7 +18,10 @@ pub mod store;
 mod trace;
 mod vm;
 
-pub use card::{Card, CardError, FreeMemory, InstallRequest, LoadSnapshotError, PackageSummary, Process};
+pub use card::{
+    Card, CardError, FreeMemory, HeapChange, HeapEntry, HeapKind, HeapOwner, HeapReport, InstallRequest,
+    LoadSnapshotError, PackageSummary, Process,
+};
 #[cfg(feature = "native-crypto")]
 pub use crypto::Native;
 pub use crypto::{

@@ -1,7 +1,7 @@
 //! Every cryptographic backend against known answers, and against each other.
 //!
 //! `JPKISE_WYCHEPROOF` names a checkout of C2SP/wycheproof: its RSA and ECDSA vectors are then run as well.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::many_single_char_names)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,6 +65,9 @@ fn rsa_agrees_with_the_integers_of_another_language() {
     }
 }
 
+/// Makes a key unfit with parts of another.
+type Change = fn(&mut RsaCrt, &RsaCrt);
+
 #[test]
 fn what_is_no_rsa_operation_gives_nothing() {
     let row = rows().remove(4);
@@ -72,7 +75,6 @@ fn what_is_no_rsa_operation_gives_nothing() {
     let mut even = n.clone();
     *even.last_mut().unwrap() &= 0xFE;
     let other = rows().remove(9).key;
-    type Change = fn(&mut RsaCrt, &RsaCrt);
     let unfit: [(&str, Change); 8] = [
         ("another dp", |key, other| key.dp.clone_from(&other.dp)),
         ("another dq", |key, other| key.dq.clone_from(&other.dq)),

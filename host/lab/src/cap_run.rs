@@ -4,9 +4,11 @@
 //! card that has just been made.
 
 use jpkise_cap::inspect::{disassemble, Names};
+use jpkise_cap::model::ClassRef;
 use jpkise_cap::{Aid, Cap};
 use jpkise_jcvm::{
-    Card, CardError, FreeMemory, InstallRequest, NoServices, PackageSummary, Process, Profile, Step, Tracer,
+    Card, CardError, FreeMemory, HeapChange, HeapKind, HeapReport, InstallRequest, NoServices,
+    PackageSummary, Process, Profile, Step, Tracer,
 };
 
 /// What to run.
@@ -26,6 +28,8 @@ pub struct Plan {
     pub contactless: bool,
     /// What to send.
     pub script: Vec<Line>,
+    /// Report the objects in memory after the installation and at the end, besides where the script asks for it.
+    pub heap: bool,
 }
 
 /// A line of a script.
@@ -44,11 +48,13 @@ pub enum Action {
     Send(Vec<u8>),
     /// Power off and on, and select the applet again.
     Reset,
+    /// Report the objects in memory, and what has come and gone since the report before.
+    Heap,
 }
 
-/// A line that is neither hexadecimal nor `reset`.
+/// A line that is neither hexadecimal nor `reset` nor `heap`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: not hexadecimal, and not \"reset\": {text}")]
+#[error("line {line}: not hexadecimal, and not \"reset\" or \"heap\": {text}")]
 pub struct ScriptError {
     /// Its number, from 1.
     pub line: usize,
@@ -56,7 +62,8 @@ pub struct ScriptError {
     pub text: String,
 }
 
-/// Reads a script: a command in hexadecimal a line, or `reset`; spaces, empty lines and what follows `#` do not count.
+/// Reads a script: a command in hexadecimal a line, or `reset`, or `heap`; spaces, empty lines and what follows `#` do not
+/// count.
 pub fn read_script(text: &str) -> Result<Vec<Line>, ScriptError> {
     let mut lines = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -65,6 +72,7 @@ pub fn read_script(text: &str) -> Result<Vec<Line>, ScriptError> {
         let what = match digits.as_str() {
             "" => continue,
             "reset" => Action::Reset,
+            "heap" => Action::Heap,
             digits => Action::Send(
                 hex::decode(digits)
                     .map_err(|_| ScriptError { line: index + 1, text: line.trim().to_owned() })?,
@@ -86,6 +94,8 @@ pub enum Stage {
     Select,
     /// At this line of the script.
     Line(usize),
+    /// Behind the last line.
+    End,
 }
 
 impl std::fmt::Display for Stage {
@@ -95,6 +105,7 @@ impl std::fmt::Display for Stage {
             Self::Install => f.write_str("install"),
             Self::Select => f.write_str("select"),
             Self::Line(number) => write!(f, "line {number}"),
+            Self::End => f.write_str("end"),
         }
     }
 }
@@ -145,6 +156,15 @@ pub enum Event<'a> {
     },
     /// Power off and on.
     Reset,
+    /// The objects in memory.
+    Heap {
+        /// After what.
+        after: Stage,
+        /// All of them.
+        report: &'a HeapReport,
+        /// What has come and gone since the report before; `None` for the first.
+        changes: Option<Vec<HeapChange>>,
+    },
 }
 
 /// What a run took, in bytes of the card's memory.
@@ -165,6 +185,8 @@ struct Run<'a> {
     plan: &'a Plan,
     instance: Aid,
     events: &'a mut dyn FnMut(&Event<'_>),
+    /// The last report of objects.
+    heap: Option<HeapReport>,
 }
 
 /// Runs a plan on a new card of this profile.
@@ -197,7 +219,10 @@ pub fn run(
     let installed = card.free_memory();
     events(&Event::Installed { instance });
 
-    let mut run = Run { card, plan, instance, events };
+    let mut run = Run { card, plan, instance, events, heap: None };
+    if plan.heap {
+        run.report(Stage::Install);
+    }
     run.select()?;
     for line in &plan.script {
         match &line.what {
@@ -207,7 +232,11 @@ pub fn run(
                 (run.events)(&Event::Reset);
                 run.select()?;
             }
+            Action::Heap => run.report(Stage::Line(line.number)),
         }
+    }
+    if plan.heap {
+        run.report(Stage::End);
     }
     let end = run.card.free_memory();
     let persistent =
@@ -231,6 +260,13 @@ fn module_of(package: Option<&PackageSummary>, wanted: Option<Aid>, own: Aid) ->
 }
 
 impl Run<'_> {
+    fn report(&mut self, after: Stage) {
+        let report = self.card.heap_report();
+        let changes = self.heap.take().map(|before| report.since(&before));
+        (self.events)(&Event::Heap { after, report: &report, changes });
+        self.heap = Some(report);
+    }
+
     fn select(&mut self) -> Result<(), RunError> {
         let selected = self.card.select(0, self.instance, &mut NoServices);
         if !selected.map_err(|source| RunError::Card { stage: Stage::Select, source })? {
@@ -258,6 +294,39 @@ impl Run<'_> {
         let answer = answer.map_err(|source| RunError::Card { stage, source })?;
         (self.events)(&Event::Exchange { line, command, answer: &answer });
         Ok(())
+    }
+}
+
+/// Names of the classes in heap reports.
+pub struct ClassNames(std::collections::HashMap<(Aid, u16), String>);
+
+impl ClassNames {
+    /// Of these packages; classes that the files do not name are called by their place in the Class component.
+    pub fn new(caps: &[&Cap]) -> Self {
+        let exports = jpkise_cap::exports::ExportSet::any_platform();
+        let mut all = std::collections::HashMap::new();
+        for cap in caps {
+            let names = Names::new(cap, &exports);
+            let interfaces = cap.class.interfaces.iter().map(|i| i.offset);
+            let places = interfaces.chain(cap.class.classes.iter().map(|c| c.offset));
+            for (index, offset) in (0..).zip(places) {
+                all.insert((cap.header.package.aid, index), names.class(ClassRef::Internal(offset)));
+            }
+        }
+        Self(all)
+    }
+
+    /// What an object is, as Java calls it; `None` for what is no Java object.
+    pub fn of(&self, kind: &HeapKind) -> Option<String> {
+        Some(match kind {
+            HeapKind::ApiClass(name) => name.replace('/', "."),
+            HeapKind::Class { package, index } => {
+                self.0.get(&(*package, *index)).cloned().unwrap_or_else(|| format!("{package} #{index}"))
+            }
+            HeapKind::Array(element) => format!("{element}[]"),
+            HeapKind::References => "Object[]".to_owned(),
+            _ => return None,
+        })
     }
 }
 
@@ -289,6 +358,7 @@ pub fn bytecode_tracer(caps: &[&Cap], mut tell: impl FnMut(&str) + Send + 'stati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jpkise_jcvm::HeapOwner;
 
     #[test]
     fn a_script_is_hexadecimal_with_comments_and_resets() {
@@ -313,6 +383,36 @@ mod tests {
             parameters: Vec::new(),
             contactless: false,
             script: read_script(script).unwrap(),
+            heap: false,
+        }
+    }
+
+    #[test]
+    fn the_heap_is_reported_where_asked_and_does_not_grow() {
+        let plan = Plan { heap: true, ..jpki("80CADF3000\nheap\n80CADF3100\n") };
+        let names = ClassNames::new(&[&plan.cap]);
+        let mut reports = Vec::new();
+        let memory = run(&plan, Profile::default(), None, &mut |event| {
+            if let Event::Heap { after, report, changes } = event {
+                reports.push((*after, (*report).clone(), changes.clone()));
+            }
+        })
+        .unwrap();
+        let after: Vec<Stage> = reports.iter().map(|(after, _, _)| *after).collect();
+        assert_eq!(after, [Stage::Install, Stage::Line(2), Stage::End]);
+        assert_eq!(reports[0].2, None);
+        assert_eq!(reports[1].2, Some(Vec::new()), "an applet that is well made allocates nothing");
+        assert_eq!(reports[2].2, Some(Vec::new()));
+        let entries = &reports[0].1.entries;
+        let instance = |e: &&jpkise_jcvm::HeapEntry| e.owner == HeapOwner::Instance(plan.instance.unwrap());
+        let own: u32 = entries.iter().filter(instance).map(|e| e.persistent).sum();
+        // Record and AID object of an instance are the runtime's.
+        assert!((memory.instance - i64::from(own)).abs() < 100, "{own} {memory:?}");
+        let transient: u32 = entries.iter().filter(instance).map(|e| e.on_reset + e.on_deselect).sum();
+        assert_eq!(i64::from(transient), memory.transient);
+        let kinds: Vec<_> = entries.iter().filter(instance).filter_map(|e| names.of(&e.kind)).collect();
+        for wanted in ["byte[]", "javacard.security.KeyPair", "javacard.security.RSAPrivateCrtKeyImpl"] {
+            assert!(kinds.iter().any(|k| k == wanted), "{wanted}: {kinds:?}");
         }
     }
 

@@ -159,14 +159,14 @@ impl Jvm {
 pub(super) fn read(r: &mut Reader<'_>, pool: &Pool) -> Result<Code, ClassFileError> {
     let (max_stack, max_locals) = (r.u2()?, r.u2()?);
     let len = usize::try_from(r.u4()?).unwrap_or(usize::MAX);
-    let start = r.at;
+    let start = r.at();
     let bytes = r.take(len)?;
     let (instructions, index_of) = decode(bytes, start)?;
     let mut code = Code { max_stack, max_locals, instructions, ..Code::default() };
     let position =
         |pc: u16| if usize::from(pc) == len { Some(code.instructions.len()) } else { index(&index_of, pc) };
     for number in 0..usize::from(r.u2()?) {
-        let at = r.at;
+        let at = r.at();
         let error = ClassFileError { offset: at, rule: ClassFileRule::ExceptionTable(number) };
         let (from, to, handler) = (r.u2()?, r.u2()?, r.u2()?);
         let catch_type = match r.u2()? {
@@ -222,11 +222,11 @@ fn index(index_of: &[usize], pc: u16) -> Option<usize> {
 
 /// Decodes; also gives, for each position, the index of the instruction that begins there (or `usize::MAX`).
 fn decode(bytes: &[u8], start: usize) -> Result<(Vec<Instruction>, Vec<usize>), ClassFileError> {
-    let mut r = Reader { bytes, at: 0 };
+    let mut r = Reader::new(bytes);
     let mut raw = Vec::new();
     let mut index_of = vec![usize::MAX; bytes.len()];
-    while r.at < bytes.len() {
-        let pc = r.at;
+    while r.at() < bytes.len() {
+        let pc = r.at();
         index_of[pc] = raw.len();
         let jvm = one(&mut r, pc).map_err(|e| ClassFileError { offset: start + e.offset, rule: e.rule })?;
         raw.push(Instruction { pc, jvm });
@@ -444,7 +444,7 @@ fn switch(r: &mut Reader<'_>, pc: usize, opcode: u8) -> Result<Jvm, ClassFileErr
     let padding = (4 - (pc + 1) % 4) % 4;
     r.take(padding)?;
     let default = displacement(r.s4()?);
-    let left = r.bytes.len() - r.at;
+    let left = r.left();
     let too_long = ClassFileError { offset: pc, rule: ClassFileRule::Truncated };
     if opcode == 0xAA {
         let (low, high) = (r.s4()?, r.s4()?);

@@ -6,6 +6,8 @@
 mod code;
 mod pool;
 
+use crate::bytes::{FileReader, Truncation};
+
 pub use code::{ArrayKind, BinaryOp, Condition, Instruction, InvokeKind, Jvm, Kind};
 pub use pool::{Constant, MemberRef, Pool};
 
@@ -210,7 +212,7 @@ impl ClassFile {
 
     /// Reads a class file.
     pub fn read(bytes: &[u8]) -> Result<Self, ClassFileError> {
-        let mut r = Reader { bytes, at: 0 };
+        let mut r = Reader::new(bytes);
         let magic = r.u4()?;
         if magic != MAGIC {
             return Err(ClassFileError { offset: 0, rule: ClassFileRule::Magic(magic) });
@@ -222,7 +224,7 @@ impl ClassFile {
         let pool = Pool::read(&mut r)?;
         let access = r.u2()?;
         let name = pool.class_at(&mut r)?.to_owned();
-        let at = r.at;
+        let at = r.at();
         let superclass = match r.u2()? {
             0 => None,
             index => Some(pool.class(index).map_err(|rule| ClassFileError { offset: at, rule })?.to_owned()),
@@ -240,8 +242,8 @@ impl ClassFile {
             }
             Ok(())
         })?;
-        if r.at != bytes.len() {
-            return Err(r.error(ClassFileRule::TrailingBytes(bytes.len() - r.at)));
+        if r.left() != 0 {
+            return Err(r.error(ClassFileRule::TrailingBytes(r.left())));
         }
         Ok(Self { major_version, pool, access, name, superclass, interfaces, fields, methods, source_file })
     }
@@ -291,52 +293,25 @@ fn for_attributes<'a>(
     for _ in 0..r.u2()? {
         let name = pool.utf8_at(r)?;
         let len = usize::try_from(r.u4()?).unwrap_or(usize::MAX);
-        let start = r.at;
+        let start = r.at();
         r.take(len)?;
-        let mut inner = Reader { bytes: &r.bytes[..r.at], at: start };
-        each(name, &mut inner)?;
+        each(name, &mut r.since(start))?;
     }
     Ok(())
 }
 
 /// A cursor over the file.
-pub(crate) struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(crate) type Reader<'a> = FileReader<'a, ClassFileError>;
+
+impl Truncation for ClassFileError {
+    fn truncated(offset: usize) -> Self {
+        Self { offset, rule: ClassFileRule::Truncated }
+    }
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn error(&self, rule: ClassFileRule) -> ClassFileError {
-        ClassFileError { offset: self.at, rule }
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], ClassFileError> {
-        let slice = self.bytes.get(self.at..).and_then(|rest| rest.get(..len));
-        let slice = slice.ok_or_else(|| self.error(ClassFileRule::Truncated))?;
-        self.at += len;
-        Ok(slice)
-    }
-
-    fn u1(&mut self) -> Result<u8, ClassFileError> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn u2(&mut self) -> Result<u16, ClassFileError> {
-        let b = self.take(2)?;
-        Ok(u16::from_be_bytes([b[0], b[1]]))
-    }
-
-    fn u4(&mut self) -> Result<u32, ClassFileError> {
-        let b = self.take(4)?;
-        Ok(u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
-    }
-
-    fn many<T>(
-        &mut self,
-        n: u16,
-        mut item: impl FnMut(&mut Self) -> Result<T, ClassFileError>,
-    ) -> Result<Vec<T>, ClassFileError> {
-        (0..n).map(|_| item(self)).collect()
+        ClassFileError { offset: self.at(), rule }
     }
 }
 

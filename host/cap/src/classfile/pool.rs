@@ -63,7 +63,7 @@ impl Pool {
         let count = usize::from(r.u2()?);
         let mut entries = vec![Constant::Unusable];
         while entries.len() < count {
-            let at = r.at;
+            let at = r.at();
             let constant = match r.u1()? {
                 1 => {
                     let len = r.u2()?;
@@ -167,13 +167,13 @@ impl Pool {
     }
 
     pub(super) fn utf8_at(&self, r: &mut Reader<'_>) -> Result<&str, ClassFileError> {
-        let offset = r.at;
+        let offset = r.at();
         let index = r.u2()?;
         self.utf8(index).map_err(|rule| ClassFileError { offset, rule })
     }
 
     pub(super) fn class_at(&self, r: &mut Reader<'_>) -> Result<&str, ClassFileError> {
-        let offset = r.at;
+        let offset = r.at();
         let index = r.u2()?;
         self.class(index).map_err(|rule| ClassFileError { offset, rule })
     }

@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 
 use super::{acc, ExportClass, ExportField, ExportMethod, ExportPackage};
-use crate::bytes::Writer;
+use crate::bytes::{FileReader, Truncation, Writer};
 use crate::model::{Aid, PackageVersion};
 
 const MAGIC: u32 = 0x00FA_CADE;
@@ -81,36 +81,28 @@ enum Constant {
     Package { flags: u8, name: u16, version: PackageVersion, aid: Aid },
 }
 
+impl Truncation for ExpError {
+    fn truncated(offset: usize) -> Self {
+        Self { offset, rule: ExpRule::Truncated }
+    }
+}
+
 struct Input<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    file: FileReader<'a, ExpError>,
     pool: Vec<Constant>,
 }
 
-impl<'a> Input<'a> {
+impl Input<'_> {
     fn error(&self, rule: ExpRule) -> ExpError {
-        ExpError { offset: self.at, rule }
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], ExpError> {
-        let slice = self.bytes.get(self.at..).and_then(|rest| rest.get(..len));
-        let slice = slice.ok_or_else(|| self.error(ExpRule::Truncated))?;
-        self.at += len;
-        Ok(slice)
+        ExpError { offset: self.file.at(), rule }
     }
 
     fn u1(&mut self) -> Result<u8, ExpError> {
-        Ok(self.take(1)?[0])
+        self.file.u1()
     }
 
     fn u2(&mut self) -> Result<u16, ExpError> {
-        let b = self.take(2)?;
-        Ok(u16::from_be_bytes([b[0], b[1]]))
-    }
-
-    fn u4(&mut self) -> Result<u32, ExpError> {
-        let b = self.take(4)?;
-        Ok(u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+        self.file.u2()
     }
 
     fn many<T>(
@@ -143,16 +135,16 @@ impl<'a> Input<'a> {
         Ok(match self.u1()? {
             CONSTANT_UTF8 => {
                 let len = self.u2()?;
-                let bytes = self.take(len.into())?.to_vec();
+                let bytes = self.file.take(len.into())?.to_vec();
                 Constant::Utf8(String::from_utf8(bytes).map_err(|_| self.error(ExpRule::Utf8))?)
             }
-            CONSTANT_INTEGER => Constant::Integer(i32::from_be_bytes(self.u4()?.to_be_bytes())),
+            CONSTANT_INTEGER => Constant::Integer(i32::from_be_bytes(self.file.u4()?.to_be_bytes())),
             CONSTANT_CLASSREF => Constant::Classref(self.u2()?),
             CONSTANT_PACKAGE => {
                 let (flags, name, minor, major, len) =
                     (self.u1()?, self.u2()?, self.u1()?, self.u1()?, self.u1()?);
                 let aid =
-                    Aid::new(self.take(len.into())?).map_err(|_| self.error(ExpRule::AidLength(len)))?;
+                    Aid::new(self.file.take(len.into())?).map_err(|_| self.error(ExpRule::AidLength(len)))?;
                 Constant::Package { flags, name, version: PackageVersion { major, minor }, aid }
             }
             tag => return Err(self.error(ExpRule::ConstantTag(tag))),
@@ -184,7 +176,7 @@ impl<'a> Input<'a> {
         let count = self.u2()?;
         let mut constant = None;
         for _ in 0..count {
-            let (name, len) = (self.u2()?, self.u4()?);
+            let (name, len) = (self.u2()?, self.file.u4()?);
             let is_value = self.utf8(name)? == "ConstantValue" && len == 2;
             if is_value {
                 let index = self.u2()?;
@@ -193,7 +185,7 @@ impl<'a> Input<'a> {
                     _ => return Err(self.wrong(index, "an integer")),
                 };
             } else {
-                self.take(usize::try_from(len).unwrap_or(usize::MAX))?;
+                self.file.take(usize::try_from(len).unwrap_or(usize::MAX))?;
             }
         }
         let token = (token != NO_TOKEN).then_some(token);
@@ -210,8 +202,8 @@ impl<'a> Input<'a> {
 impl ExportPackage {
     /// Reads an export file of format 2.1, 2.2 or 2.3.
     pub fn read_exp(bytes: &[u8]) -> Result<Self, ExpError> {
-        let mut i = Input { bytes, at: 0, pool: Vec::new() };
-        let magic = i.u4()?;
+        let mut i = Input { file: FileReader::new(bytes), pool: Vec::new() };
+        let magic = i.file.u4()?;
         if magic != MAGIC {
             return Err(ExpError { offset: 0, rule: ExpRule::Magic(magic) });
         }
@@ -227,7 +219,7 @@ impl ExportPackage {
         let this = i.u2()?;
         if minor >= 3 {
             let count = i.u1()?;
-            i.take(2 * usize::from(count))?;
+            i.file.take(2 * usize::from(count))?;
         }
         let (library, name, version, aid) = match i.pool.get(usize::from(this)) {
             Some(Constant::Package { flags, name, version, aid }) => {
@@ -237,7 +229,7 @@ impl ExportPackage {
         };
         let count = i.u1()?;
         let mut classes = i.many(count.into(), |i| i.class(minor))?;
-        let left = bytes.len() - i.at;
+        let left = i.file.left();
         if left != 0 {
             return Err(i.error(ExpRule::TrailingBytes(left)));
         }

@@ -60,3 +60,19 @@ decode-closing = { $exchanges } exchanges, { $sessions ->
     [one] one session opened
    *[other] { $sessions } sessions opened
   }; { $bad } do not verify, { $open } could not be verified, { $hidden } left out of the recording
+# jpkise cap run --heap
+cap-run-heap = objects in memory after: { $after }
+cap-run-heap-what = object
+cap-run-heap-owner = owner
+cap-run-heap-count = count
+cap-run-heap-persistent = persistent
+cap-run-heap-reset = until reset
+cap-run-heap-deselect = until deselected
+cap-run-heap-sum = sum
+cap-run-heap-runtime = runtime
+cap-run-heap-load-file = (load file)
+cap-run-heap-static-fields = (static fields)
+cap-run-heap-record = (record)
+cap-run-heap-free = free: { $persistent } bytes persistent, { $transient } bytes transient
+cap-run-heap-unchanged = no object has come or gone since the report before
+cap-run-heap-changes = since the report before (objects, bytes persistent / transient):

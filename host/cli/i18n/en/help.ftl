@@ -197,3 +197,6 @@ arg-trace-decode-file = The recorded trace, or commands and answers in hexadecim
 help-lab = Checks for a laboratory
 help-lab-vectors = Runs vector files against this program's own SCP03 and access rules; "N passed, N failed", exit 5 when any fails
 arg-files = Vector files (format "gp-se vectors 1")
+
+# jpkise cap run --heap
+arg-heap = Report the objects in memory with sizes and owners: after the installation, at the end, and where the script says "heap"; each report but the first with what has come and gone

@@ -197,3 +197,6 @@ arg-trace-decode-file = 記録した通信、またはコマンドと応答を 1
 help-lab = 検証室向けの検査
 help-lab-vectors = ベクターファイルを SCP03 とアクセス規則の実装に対して実行します（N passed, N failed、失敗があれば終了コード 5）
 arg-files = ベクターファイル（形式 gp-se vectors 1）
+
+# jpkise cap run --heap
+arg-heap = メモリ上のオブジェクトを大きさと所有者とともに報告します（インストール後、終了時、スクリプトの "heap" 行。2 回目以降は増減も表示）

@@ -115,4 +115,7 @@ pub struct CapRunArgs {
     /// Show every instruction.
     #[arg(long)]
     pub trace_bytecode: bool,
+    /// Report the objects in memory.
+    #[arg(long)]
+    pub heap: bool,
 }

@@ -1,42 +1,37 @@
-//! javacardx.crypto.Cipher
-//!
-//! ```text
-//! cell 0 key  1 initial chaining block (byte[16], CBC only)  2 algorithm  3 mode, 0 before init
-//! ```
-//! These are persistent: a reset leaves the object as its last `init` did.
+//! javacardx.crypto.Cipher; cells as in [`engine`](super::engine).
 
 use zeroize::Zeroizing;
 
+use super::engine::{self, crypto, first_block, illegal_use, Numbers};
 use super::key::{Component, Family, Key};
 use super::Row;
-use crate::bits::{Bits, UnsignedBits};
 use crate::crypto::padding::{pkcs1_remove, pkcs1_type1, pkcs1_type2, BlockPadding};
-use crate::crypto::{cbc_decrypt, cbc_encrypt, ecb, Aes, Engine, BLOCK, BLOCK_LENGTH};
-use crate::heap::Object;
-use crate::vm::{check_range, raise, reason, type_fault, Args, Exception, Outcome, Trap, Value, Vm};
+use crate::crypto::{cbc_decrypt, cbc_encrypt, ecb, Aes, Engine, BLOCK};
+use crate::vm::{check_range, reason, Args, Exception, Outcome, Trap, Value, Vm};
 
 const CIPHER: &str = "javacardx/crypto/Cipher";
 const IMPL: &str = "javacardx/crypto/CipherImpl";
-
-const KEY: u16 = 0;
-const CHAIN: u16 = 1;
-const ALGORITHM: u16 = 2;
-const MODE: u16 = 3;
 
 /// MODE_DECRYPT, MODE_ENCRYPT
 const MODE_DECRYPT: i8 = 1;
 const MODE_ENCRYPT: i8 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+pub(super) enum Scheme {
     RsaNoPad,
     RsaPkcs1,
     Ecb(BlockPadding),
     Cbc(BlockPadding),
 }
 
+impl Scheme {
+    fn is_chained(self) -> bool {
+        matches!(self, Self::Cbc(_))
+    }
+}
+
 /// `ALG_…`, `CIPHER_…`, `PAD_…` of what is there.
-const SCHEMES: &[(i8, i8, i8, Scheme)] = &[
+pub(super) const SCHEMES: &[Numbers<Scheme>] = &[
     (10, 7, 7, Scheme::RsaPkcs1),
     (12, 7, 1, Scheme::RsaNoPad),
     (13, 1, 1, Scheme::Cbc(BlockPadding::None)),
@@ -48,14 +43,6 @@ const SCHEMES: &[(i8, i8, i8, Scheme)] = &[
     (26, 2, 3, Scheme::Ecb(BlockPadding::Bit)),
     (27, 2, 6, Scheme::Ecb(BlockPadding::Count)),
 ];
-
-fn crypto<T>(reason: i16) -> Outcome<T> {
-    raise(Exception::Crypto, reason)
-}
-
-fn illegal_use() -> Trap {
-    Trap::Raise(Exception::Crypto, reason::CRYPTO_ILLEGAL_USE)
-}
 
 /// getInstance(byte algorithm, boolean externalAccess)
 fn get_instance(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
@@ -71,36 +58,14 @@ fn get_instance_of(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
 }
 
 fn make(vm: &mut Vm<'_>, number: i8) -> Outcome<Value> {
-    let Some((_, _, _, scheme)) = SCHEMES.iter().find(|row| row.0 == number) else {
-        return crypto(reason::NO_SUCH_ALGORITHM);
-    };
-    let chain = match scheme {
-        Scheme::Cbc(_) => Some(vm.new_bytes(BLOCK_LENGTH)?),
-        _ => None,
-    };
-    let object = vm.new_api_object(IMPL)?;
-    let view = vm.object(object)?;
-    if let Some(chain) = chain {
-        vm.set_cell(&view, CHAIN, chain.0)?;
-    }
-    vm.set_cell(&view, ALGORITHM, number.unsigned().into())?;
-    Ok(object.into())
+    let (_, _, _, scheme) = engine::row(SCHEMES, number)?;
+    engine::make(vm, IMPL, number, scheme.is_chained())
 }
 
-struct This {
-    object: Object,
-    numbers: (i8, i8, i8),
-    scheme: Scheme,
-    mode: i8,
-}
+type This = engine::This<Scheme>;
 
 fn this(vm: &Vm<'_>, args: Args) -> Outcome<This> {
-    let object = vm.this(args, IMPL)?;
-    let number = vm.cell(&object, ALGORITHM).to_be_bytes()[1].signed();
-    let mode = vm.cell(&object, MODE).to_be_bytes()[1].signed();
-    let row = SCHEMES.iter().find(|row| row.0 == number);
-    let (a, c, p, scheme) = row.ok_or_else(|| type_fault("not a cipher"))?;
-    Ok(This { object, numbers: (*a, *c, *p), scheme: *scheme, mode })
+    engine::this(vm, args, IMPL, SCHEMES)
 }
 
 /// init(Key theKey, byte theMode)
@@ -124,60 +89,21 @@ fn start(vm: &mut Vm<'_>, args: Args, parameters: Option<Vec<u8>>) -> Outcome<Va
         }
         Scheme::Ecb(_) | Scheme::Cbc(_) => key.family == Family::Aes,
     };
-    let chain = match (this.scheme, parameters) {
-        (Scheme::Cbc(_), Some(bytes)) if bytes.len() == BLOCK => bytes,
-        (_, Some(_)) => return crypto(reason::CRYPTO_ILLEGAL_VALUE),
-        (_, None) => vec![0; BLOCK],
-    };
+    let chain = first_block(this.scheme.is_chained(), parameters)?;
     if !fits || !matches!(mode, MODE_DECRYPT | MODE_ENCRYPT) {
         return crypto(reason::CRYPTO_ILLEGAL_VALUE);
     }
-    if !key.is_initialized(vm) {
-        return crypto(reason::UNINITIALIZED_KEY);
-    }
-    remember(vm, &this.object, KEY, key.object.at.0)?;
-    remember(vm, &this.object, MODE, mode.unsigned().into())?;
-    if matches!(this.scheme, Scheme::Cbc(_)) {
-        let array = vm.own_array(&this.object, CHAIN)?;
-        if vm.own_bytes(&array) != chain {
-            vm.put_bytes(&array, 0, &chain)?;
-        }
-    }
-    vm.state.engines.remove(&this.object.at);
+    this.start(vm, &key, mode, chain.as_deref())?;
     Ok(Value::Void)
 }
 
-/// Sets a cell of the object's persistent state if it is another now: `init` with the same key wears nothing out.
-pub(super) fn remember(vm: &mut Vm<'_>, object: &Object, cell: u16, value: u16) -> Outcome<()> {
-    if vm.cell(object, cell) == value {
-        return Ok(());
-    }
-    vm.set_cell(object, cell, value)
-}
-
 /// The buffered input and chaining block; as init left them when there are none.
-fn engine(vm: &Vm<'_>, this: &This) -> Outcome<(Vec<u8>, [u8; BLOCK])> {
+fn under_way(vm: &Vm<'_>, this: &This) -> Outcome<(Vec<u8>, [u8; BLOCK])> {
     if let Some(Engine::Buffer { pending, chain }) = vm.state.engines.get(&this.object.at) {
         return Ok((pending.clone(), *chain));
     }
-    let mut chain = [0; BLOCK];
-    if matches!(this.scheme, Scheme::Cbc(_)) {
-        let array = vm.own_array(&this.object, CHAIN)?;
-        vm.state.heap.read_into(&array, 0, &mut chain);
-    }
+    let chain = if this.scheme.is_chained() { this.chain(vm)? } else { [0; BLOCK] };
     Ok((Vec::new(), chain))
-}
-
-fn key_of(vm: &Vm<'_>, this: &This) -> Outcome<Key> {
-    if this.mode == 0 {
-        return crypto(reason::INVALID_INIT);
-    }
-    let key = Key::stored(vm, vm.cell_ref(&this.object, KEY))?;
-    if key.is_initialized(vm) {
-        Ok(key)
-    } else {
-        crypto(reason::UNINITIALIZED_KEY)
-    }
 }
 
 fn aes_of(vm: &Vm<'_>, key: &Key) -> Outcome<Aes> {
@@ -196,11 +122,11 @@ fn crypt(this: &This, aes: &Aes, chain: &mut [u8; BLOCK], data: &[u8]) -> Vec<u8
 /// update(byte[] inBuff, short inOffset, short inLength, byte[] outBuff, short outOffset)
 fn update(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let this = this(vm, args)?;
-    let key = key_of(vm, &this)?;
+    let key = this.key(vm)?;
     let input = vm.bytes_arg(args, 1, vm.short_arg(args, 2)?, vm.short_arg(args, 3)?)?;
     let out = vm.array_arg(args, 4)?;
     let offset = vm.short_arg(args, 5)?;
-    let (mut pending, mut chain) = engine(vm, &this)?;
+    let (mut pending, mut chain) = under_way(vm, &this)?;
     pending.extend(input);
     let (Scheme::Ecb(padding) | Scheme::Cbc(padding)) = this.scheme else {
         if pending.len() > usize::from(key.bits / 8) {
@@ -228,11 +154,11 @@ fn update(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
 /// doFinal(byte[] inBuff, short inOffset, short inLength, byte[] outBuff, short outOffset)
 fn do_final(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let this = this(vm, args)?;
-    let key = key_of(vm, &this)?;
+    let key = this.key(vm)?;
     let input = vm.bytes_arg(args, 1, vm.short_arg(args, 2)?, vm.short_arg(args, 3)?)?;
     let out = vm.array_arg(args, 4)?;
     let offset = vm.short_arg(args, 5)?;
-    let (mut pending, mut chain) = engine(vm, &this)?;
+    let (mut pending, mut chain) = under_way(vm, &this)?;
     pending.extend(input);
     let pending = Zeroizing::new(pending);
     let result = match this.scheme {

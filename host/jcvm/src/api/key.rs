@@ -78,7 +78,7 @@ impl Family {
     }
 
     /// KeyBuilder.TYPE_… and when the content is cleared.
-    fn of_type(number: i8) -> Option<(Self, Option<Clear>)> {
+    pub(super) fn of_type(number: i8) -> Option<(Self, Option<Clear>)> {
         Some(match number {
             1 => (Self::Des, Some(Clear::Reset)),
             2 => (Self::Des, Some(Clear::Deselect)),
@@ -104,7 +104,7 @@ impl Family {
         })
     }
 
-    fn takes_size(self, bits: u16) -> bool {
+    pub(super) fn takes_size(self, bits: u16) -> bool {
         match self {
             Self::Aes => matches!(bits, 128 | 192 | 256),
             Self::Des => matches!(bits, 64 | 128 | 192),

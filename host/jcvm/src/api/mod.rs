@@ -6,12 +6,16 @@
 // All bodies have one signature, also those that cannot fail.
 #![allow(clippy::unnecessary_wraps)]
 
+mod absent;
 mod apdu;
 pub(crate) mod applet;
 mod cipher;
 mod digest;
+mod engine;
 mod framework;
 mod gp;
+#[cfg(test)]
+mod inventory;
 mod jcsystem;
 mod key;
 mod keypair;
@@ -50,6 +54,7 @@ pub(crate) fn natives() -> Natives {
         cipher::METHODS,
         signature::METHODS,
         gp::METHODS,
+        absent::METHODS,
     ];
     tables.into_iter().flatten().map(|(class, signature, body)| ((*class, *signature), *body)).collect()
 }

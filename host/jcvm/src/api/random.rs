@@ -65,6 +65,7 @@ fn get_algorithm(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
 
 pub(super) const METHODS: &[Row] = &[
     (RANDOM, "getInstance(B)Ljavacard/security/RandomData;", get_instance),
+    (RANDOM, "getInstance(BZ)Ljavacard/security/RandomData;", get_instance),
     (RANDOM, "generateData([BSS)V", generate_data),
     (RANDOM, "nextBytes([BSS)S", next_bytes),
     (RANDOM, "setSeed([BSS)V", set_seed),

@@ -1,28 +1,19 @@
-//! javacard.security.Signature
-//!
-//! ```text
-//! cell 0 key  1 initial chaining block (byte[16], CBC-MAC only)  2 algorithm  3 mode, 0 before init
-//! ```
+//! javacard.security.Signature; cells as in [`engine`](super::engine).
 
 use zeroize::Zeroizing;
 
-use super::cipher::{remember, rsa};
+use super::cipher::rsa;
+use super::engine::{self, crypto, first_block, illegal_use, Numbers};
 use super::key::{Component, Family, Key};
 use super::keypair::require_p256;
 use super::Row;
-use crate::bits::{Bits, UnsignedBits};
+use crate::bits::Bits;
 use crate::crypto::padding::{digest_info, pkcs1_type1, pss_encode, pss_verify};
 use crate::crypto::{cbc_encrypt, cmac, Aes, Engine, HashAlgorithm, BLOCK, BLOCK_LENGTH};
-use crate::heap::Object;
-use crate::vm::{check_range, raise, reason, type_fault, Args, Exception, Outcome, Trap, Value, Vm};
+use crate::vm::{check_range, reason, Args, Outcome, Value, Vm};
 
 const SIGNATURE: &str = "javacard/security/Signature";
 const IMPL: &str = "javacard/security/SignatureImpl";
-
-const KEY: u16 = 0;
-const CHAIN: u16 = 1;
-const ALGORITHM: u16 = 2;
-const MODE: u16 = 3;
 
 /// MODE_SIGN, MODE_VERIFY
 const MODE_SIGN: i8 = 1;
@@ -31,7 +22,7 @@ const MODE_VERIFY: i8 = 2;
 use HashAlgorithm::{Sha1, Sha224, Sha256, Sha384, Sha512};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+pub(super) enum Scheme {
     Pkcs1(HashAlgorithm),
     Pss(HashAlgorithm),
     Ecdsa(HashAlgorithm),
@@ -41,7 +32,7 @@ enum Scheme {
 }
 
 /// `ALG_…`, `SIG_CIPHER_…`, `Cipher.PAD_…` of what is there.
-const SCHEMES: &[(i8, i8, i8, Scheme)] = &[
+pub(super) const SCHEMES: &[Numbers<Scheme>] = &[
     (10, 3, 7, Scheme::Pkcs1(Sha1)),
     (39, 3, 7, Scheme::Pkcs1(Sha224)),
     (40, 3, 7, Scheme::Pkcs1(Sha256)),
@@ -96,14 +87,6 @@ impl Scheme {
     }
 }
 
-fn crypto<T>(reason: i16) -> Outcome<T> {
-    raise(Exception::Crypto, reason)
-}
-
-fn illegal_use() -> Trap {
-    Trap::Raise(Exception::Crypto, reason::CRYPTO_ILLEGAL_USE)
-}
-
 /// getInstance(byte algorithm, boolean externalAccess)
 fn get_instance(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let number = vm.byte_arg(args, 0)?;
@@ -121,33 +104,14 @@ fn get_instance_of(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
 }
 
 fn make(vm: &mut Vm<'_>, number: i8) -> Outcome<Value> {
-    let Some((_, _, _, scheme)) = SCHEMES.iter().find(|row| row.0 == number) else {
-        return crypto(reason::NO_SUCH_ALGORITHM);
-    };
-    let chain = if *scheme == Scheme::CbcMac { Some(vm.new_bytes(BLOCK_LENGTH)?) } else { None };
-    let object = vm.new_api_object(IMPL)?;
-    let view = vm.object(object)?;
-    if let Some(chain) = chain {
-        vm.set_cell(&view, CHAIN, chain.0)?;
-    }
-    vm.set_cell(&view, ALGORITHM, number.unsigned().into())?;
-    Ok(object.into())
+    let (_, _, _, scheme) = engine::row(SCHEMES, number)?;
+    engine::make(vm, IMPL, number, scheme == Scheme::CbcMac)
 }
 
-struct This {
-    object: Object,
-    numbers: (i8, i8, i8),
-    scheme: Scheme,
-    mode: i8,
-}
+type This = engine::This<Scheme>;
 
 fn this(vm: &Vm<'_>, args: Args) -> Outcome<This> {
-    let object = vm.this(args, IMPL)?;
-    let number = vm.cell(&object, ALGORITHM).to_be_bytes()[1].signed();
-    let mode = vm.cell(&object, MODE).to_be_bytes()[1].signed();
-    let row = SCHEMES.iter().find(|row| row.0 == number);
-    let (a, c, p, scheme) = row.ok_or_else(|| type_fault("not a signature"))?;
-    Ok(This { object, numbers: (*a, *c, *p), scheme: *scheme, mode })
+    engine::this(vm, args, IMPL, SCHEMES)
 }
 
 /// init(Key theKey, byte theMode)
@@ -165,39 +129,12 @@ fn start(vm: &mut Vm<'_>, args: Args, parameters: Option<Vec<u8>>) -> Outcome<Va
     let this = this(vm, args)?;
     let key = Key::argument(vm, args, 1)?;
     let mode = vm.byte_arg(args, 2)?;
-    let chain = match (this.scheme, parameters) {
-        (Scheme::CbcMac, Some(bytes)) if bytes.len() == BLOCK => bytes,
-        (_, Some(_)) => return crypto(reason::CRYPTO_ILLEGAL_VALUE),
-        (_, None) => vec![0; BLOCK],
-    };
+    let chain = first_block(this.scheme == Scheme::CbcMac, parameters)?;
     if !matches!(mode, MODE_SIGN | MODE_VERIFY) || !this.scheme.takes(&key, mode) {
         return crypto(reason::CRYPTO_ILLEGAL_VALUE);
     }
-    if !key.is_initialized(vm) {
-        return crypto(reason::UNINITIALIZED_KEY);
-    }
-    remember(vm, &this.object, KEY, key.object.at.0)?;
-    remember(vm, &this.object, MODE, mode.unsigned().into())?;
-    if this.scheme == Scheme::CbcMac {
-        let array = vm.own_array(&this.object, CHAIN)?;
-        if vm.own_bytes(&array) != chain {
-            vm.put_bytes(&array, 0, &chain)?;
-        }
-    }
-    vm.state.engines.remove(&this.object.at);
+    this.start(vm, &key, mode, chain.as_deref())?;
     Ok(Value::Void)
-}
-
-fn key_of(vm: &Vm<'_>, this: &This) -> Outcome<Key> {
-    if this.mode == 0 {
-        return crypto(reason::INVALID_INIT);
-    }
-    let key = Key::stored(vm, vm.cell_ref(&this.object, KEY))?;
-    if key.is_initialized(vm) {
-        Ok(key)
-    } else {
-        crypto(reason::UNINITIALIZED_KEY)
-    }
 }
 
 /// The engine with more of the message in it.
@@ -225,7 +162,7 @@ fn finish(engine: &Engine) -> Zeroizing<Vec<u8>> {
 /// update(byte[] inBuff, short inOffset, short inLength)
 fn update(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     let this = this(vm, args)?;
-    key_of(vm, &this)?;
+    this.key(vm)?;
     let data = vm.bytes_arg(args, 1, vm.short_arg(args, 2)?, vm.short_arg(args, 3)?)?;
     let engine = feed(vm, &this, &data);
     vm.state.engines.insert(this.object.at, engine);
@@ -265,9 +202,7 @@ fn mac(vm: &Vm<'_>, this: &This, key: &Key, message: &[u8]) -> Outcome<Vec<u8>> 
     if message.is_empty() || message.len() % BLOCK != 0 {
         return Err(illegal_use());
     }
-    let mut chain = [0; BLOCK];
-    let array = vm.own_array(&this.object, CHAIN)?;
-    vm.state.heap.read_into(&array, 0, &mut chain);
+    let mut chain = this.chain(vm)?;
     cbc_encrypt(&aes, &mut chain, message);
     Ok(chain.to_vec())
 }
@@ -336,7 +271,7 @@ fn hash_arg(vm: &Vm<'_>, args: Args, this: &This) -> Outcome<Vec<u8>> {
 }
 
 fn put_signature(vm: &mut Vm<'_>, args: Args, this: &This, input: &[u8]) -> Outcome<Value> {
-    let key = key_of(vm, this)?;
+    let key = this.key(vm)?;
     if this.mode != MODE_SIGN {
         return crypto(reason::INVALID_INIT);
     }
@@ -366,7 +301,7 @@ fn verify_hash(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
 }
 
 fn check_signature(vm: &mut Vm<'_>, args: Args, this: &This, input: &[u8]) -> Outcome<Value> {
-    let key = key_of(vm, this)?;
+    let key = this.key(vm)?;
     if this.mode != MODE_VERIFY {
         return crypto(reason::INVALID_INIT);
     }
@@ -381,7 +316,7 @@ fn get_length(vm: &mut Vm<'_>, args: Args) -> Outcome<Value> {
     /// SEQUENCE of two integers of up to 33 bytes.
     const P256_DER: i16 = 72;
     let this = this(vm, args)?;
-    let key = key_of(vm, &this)?;
+    let key = this.key(vm)?;
     Ok(match this.scheme {
         Scheme::Pkcs1(_) | Scheme::Pss(_) => (key.bits / 8).signed(),
         Scheme::Ecdsa(_) => P256_DER,

@@ -2,6 +2,9 @@
 
 mod channel;
 mod content;
+mod report;
+
+pub use report::{HeapChange, HeapEntry, HeapKind, HeapOwner, HeapReport};
 
 use std::path::Path;
 use std::sync::Arc;

@@ -5,6 +5,9 @@
 //! candidates and scalars are drawn there, ECDSA derives its nonces (RFC 6979). Only blinding factors and the bases of
 //! primality tests, which no result depends on, are OpenSSL's own.
 
+// The names of RFC 8017.
+#![allow(clippy::many_single_char_names)]
+
 use std::cmp::Ordering;
 use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
@@ -147,7 +150,7 @@ fn prime(bits: usize, e: &BigNumRef, rng: &mut dyn CardRng, ctx: &mut BigNumCont
             let rest = u32::try_from(start.mod_word(small).ok()?).ok()?;
             // start + 2k = 0 (mod small)
             let missing = (small - rest) % small;
-            let first = if missing % 2 == 0 { missing / 2 } else { (missing + small) / 2 };
+            let first = if missing % 2 == 0 { missing / 2 } else { u32::midpoint(missing, small) };
             for k in (first..WINDOW).step_by(small as usize) {
                 composite[k as usize] = true;
             }

@@ -3,6 +3,9 @@
 //! The `rsa` crate has an open timing advisory (RUSTSEC-2023-0071). Here it generates keys and lends its big numbers;
 //! the private operation is our own CRT, no better in that respect. A simulated card's timing is nobody's secret.
 
+// The names of RFC 8017.
+#![allow(clippy::many_single_char_names)]
+
 use num_bigint_dig::ModInverse;
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};

@@ -8,7 +8,7 @@
 //! transient         u2 length  u4 offset in transient memory
 //! ```
 
-use super::{Heap, Owner};
+use super::{Clear, Heap, Owner};
 use crate::store::StoreError;
 
 /// Bytes of a block's header.
@@ -204,6 +204,13 @@ impl Heap {
         }
         let len = usize::from(self.store.u16(object.body()));
         Some((self.store.u32(object.body() + 2), len * element_size(object.header.kind)))
+    }
+
+    /// When an object's content in transient memory is cleared, and how long it is.
+    pub(crate) fn transient_size(&self, object: &Object) -> Option<(Clear, u32)> {
+        let (_, len) = self.ram_range(object)?;
+        let clear = if object.clears_on_deselect() { Clear::Deselect } else { Clear::Reset };
+        Some((clear, u32::try_from(len).unwrap_or(u32::MAX)))
     }
 
     /// Elements as bytes, big-endian; the caller has checked the range (elements, not bytes).

@@ -6,7 +6,7 @@
 //! ```
 //! Pages of zeros are left out.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -19,6 +19,8 @@ const FILE_MAGIC: &[u8; 8] = b"JCVMCARD";
 const FILE_VERSION: u16 = 1;
 /// Our choice: no card is larger, and a damaged file must not exhaust memory.
 const MAX_MEMORY: u64 = 4 << 20;
+/// Longest file: all of that memory with an index for each page, the header and the names of 255 regions.
+const MAX_FILE: u64 = MAX_MEMORY + MAX_MEMORY / Pages::page_size() as u64 * 4 + (1 << 17);
 
 /// A snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,9 @@ pub enum SnapshotError {
     /// Written by another version of this program.
     #[error("card snapshot of version {0}, this program reads {FILE_VERSION}")]
     Version(u16),
+    /// Longer than any snapshot; not read to its end.
+    #[error("larger than any card snapshot")]
+    TooLarge,
     /// The checksum does not fit the content.
     #[error("the card snapshot is damaged")]
     Damaged,
@@ -126,9 +131,14 @@ impl Store {
         Ok(())
     }
 
-    /// Reads a snapshot file.
+    /// Reads a snapshot file; of one that cannot be a snapshot no more than the longest would have.
     pub fn load(path: &Path) -> Result<Self, SnapshotError> {
-        Self::from_snapshot(&std::fs::read(path)?)
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(SnapshotError::TooLarge);
+        }
+        Self::from_snapshot(&bytes)
     }
 }
 

@@ -188,6 +188,15 @@ fn a_snapshot_file_is_replaced_as_a_whole_and_private() {
 }
 
 #[test]
+fn a_file_that_is_no_snapshot_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large");
+    // A hole: it takes no room on the disk, and would take all memory.
+    std::fs::File::create(&path).unwrap().set_len(1 << 42).unwrap();
+    assert!(matches!(Store::load(&path), Err(SnapshotError::TooLarge)));
+}
+
+#[test]
 fn addresses_outside_read_as_zero_and_cannot_be_written() {
     let mut store = Store::new(layout());
     assert_eq!(store.u32(u32::MAX - 1), 0);

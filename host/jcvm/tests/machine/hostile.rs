@@ -2,13 +2,15 @@
 //!
 //! Seeded and bounded; `JPKISE_FUZZ_ROUNDS` makes it longer.
 
-use std::sync::Arc;
-
-use super::common::{self, aid, jpki_cap, OpenChannel};
+use super::common::{self, aid, OpenChannel};
 use super::{asm, samples};
-use jpkise_cap::{Aid, LoadOptions};
+use jpkise_cap::exports::ExportSet;
+use jpkise_cap::verify::{is_accepted, verify};
+use jpkise_cap::{Aid, Cap, LoadOptions};
 use jpkise_jcvm::store::Store;
-use jpkise_jcvm::{Card, CardError, InstallRequest, Process, Profile, Random, RustCrypto};
+use jpkise_jcvm::{
+    default_crypto, Card, CardError, FaultKind, InstallRequest, Process, Profile, Protocol, Random,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -22,16 +24,32 @@ fn small_profile() -> Profile {
 }
 
 fn new_card() -> Card {
-    Card::with(small_profile(), Arc::new(RustCrypto), Random::seeded(3)).unwrap()
+    Card::with(small_profile(), default_crypto(), Random::seeded(3)).unwrap()
 }
 
-fn caps() -> Vec<(Vec<u8>, Aid)> {
-    let applet = asm::assemble(&samples::unindent(samples::APPLET));
-    let mut caps = vec![(applet.load_file_data_block(LoadOptions::default()), aid("F06A706B69736501"))];
-    if let Some(cap) = jpki_cap() {
-        caps.push((cap.load_file_data_block(LoadOptions::default()), aid("D392F000260100000001")));
+/// The applets that travel with the program.
+const JPKI: &[u8] = include_bytes!("../../../../applet/dist/jpki.cap");
+const ARA: &[u8] = include_bytes!("../../../../applet/dist/ara.cap");
+
+/// Packages with the instance each is installed under.
+fn caps() -> Vec<(Cap, Aid)> {
+    vec![
+        (asm::assemble(&samples::unindent(samples::APPLET)), aid("F06A706B69736501")),
+        (Cap::read(JPKI).unwrap(), aid("D392F000260100000001")),
+        (Cap::read(ARA).unwrap(), aid("A00000015141434C00")),
+    ]
+}
+
+/// One to three bytes are others.
+fn mutate(bytes: &mut [u8], rng: &mut ChaCha8Rng) {
+    for _ in 0..rng.gen_range(1..4) {
+        let at = rng.gen_range(0..bytes.len());
+        bytes[at] = match rng.gen_range(0..3) {
+            0 => rng.gen(),
+            1 => bytes[at] ^ (1 << rng.gen_range(0..8)),
+            _ => bytes[rng.gen_range(0..bytes.len())],
+        };
     }
-    caps
 }
 
 fn random_command(rng: &mut ChaCha8Rng) -> Vec<u8> {
@@ -84,17 +102,11 @@ fn drive(load_file: &[u8], instance: Aid, rng: &mut ChaCha8Rng) -> usize {
 fn mutated_load_files_never_crash_the_machine() {
     let mut rng = ChaCha8Rng::seed_from_u64(20_261_123);
     let mut reached = [0; 5];
-    for (load_file, instance) in caps() {
+    for (cap, instance) in caps() {
+        let load_file = cap.load_file_data_block(LoadOptions::default());
         for _ in 0..rounds(1500) {
             let mut bytes = load_file.clone();
-            for _ in 0..rng.gen_range(1..4) {
-                let at = rng.gen_range(0..bytes.len());
-                bytes[at] = match rng.gen_range(0..3) {
-                    0 => rng.gen(),
-                    1 => bytes[at] ^ (1 << rng.gen_range(0..8)),
-                    _ => bytes[rng.gen_range(0..bytes.len())],
-                };
-            }
+            mutate(&mut bytes, &mut rng);
             reached[drive(&bytes, instance, &mut rng)] += 1;
         }
     }
@@ -102,30 +114,119 @@ fn mutated_load_files_never_crash_the_machine() {
     assert!(reached[0] > 0 && reached[4] > 0);
 }
 
+/// What may become of verified bytecode: it runs too long, too deep, or asks for what is not there.
+fn may_happen_to_verified_code(error: &CardError) -> bool {
+    match error {
+        CardError::Fault(fault) => matches!(
+            fault.kind,
+            FaultKind::InstructionBudget | FaultKind::StackOverflow | FaultKind::NotSupported(_)
+        ),
+        CardError::Refused(_) | CardError::Link(_) => true,
+        _ => false,
+    }
+}
+
+#[test]
+fn what_the_verifier_accepts_never_leaves_the_sandbox() {
+    const WITH_DESCRIPTOR: LoadOptions = LoadOptions { descriptor: true, debug: false };
+    const METHOD: u8 = 7;
+    let exports = ExportSet::any_platform();
+    let mut rng = ChaCha8Rng::seed_from_u64(20_261_125);
+    let (mut accepted, mut run, mut escaped) = (0, 0, Vec::new());
+    // The verifier looks at all of a package: the small one gets most of the rounds.
+    for ((cap, instance), rounds) in caps().into_iter().zip([rounds(6000), rounds(300), rounds(600)]) {
+        assert!(verify(&cap, &exports).is_empty());
+        let file = cap.load_file_data_block(WITH_DESCRIPTOR);
+        // Where the bytecode is: there a change has a chance of being accepted.
+        let mut code = 0;
+        while file[code] != METHOD {
+            code += 3 + usize::from(u16::from_be_bytes([file[code + 1], file[code + 2]]));
+        }
+        let end = code + 3 + usize::from(u16::from_be_bytes([file[code + 1], file[code + 2]]));
+        for _ in 0..rounds {
+            let mut bytes = file.clone();
+            if rng.gen_bool(0.8) {
+                mutate(&mut bytes[code + 3..end], &mut rng);
+            } else {
+                mutate(&mut bytes, &mut rng);
+            }
+            let Ok(mutated) = Cap::read(&bytes) else { continue };
+            if !is_accepted(&mutated, &exports) {
+                continue;
+            }
+            accepted += 1;
+            match drive_watched(&bytes, instance, &mut rng) {
+                Ok(commands) => run += commands,
+                Err(error) => escaped.push(format!("{}: {error}", hex::encode(&bytes))),
+            }
+        }
+    }
+    println!("{accepted} accepted, {run} commands run");
+    assert!(accepted > 100 && run > 100, "{accepted} accepted, {run} commands");
+    assert!(escaped.is_empty(), "{} escaped, the first: {}", escaped.len(), escaped[0]);
+}
+
+/// As [`drive`]; how many commands ran, or what must not have happened.
+fn drive_watched(load_file: &[u8], instance: Aid, rng: &mut ChaCha8Rng) -> Result<usize, CardError> {
+    let mut card = new_card();
+    let services = &mut OpenChannel;
+    let judge = |error: CardError| if may_happen_to_verified_code(&error) { Ok(()) } else { Err(error) };
+    let package = match card.load(load_file) {
+        Ok(package) => package,
+        Err(error) => return judge(error).map(|()| 0),
+    };
+    let Some(module) = package.modules.first() else { return Ok(0) };
+    let request =
+        InstallRequest { package: package.aid, module: *module, instance, privileges: &[0], parameters: &[] };
+    if let Err(error) = card.install(&request, services) {
+        return judge(error).map(|()| 0);
+    }
+    card.settle(&[package.aid], &[instance])?;
+    match card.select(0, instance, services) {
+        Ok(true) => {}
+        Ok(false) => return Ok(0),
+        Err(error) => return judge(error).map(|()| 0),
+    }
+    for _ in 0..6 {
+        let apdu = random_command(rng);
+        let command = Process { channel: 0, contactless: rng.gen(), apdu: &apdu, selecting: rng.gen() };
+        if let Err(error) = card.process(&command, services) {
+            judge(error)?;
+        }
+    }
+    card.power_up()?;
+    Ok(6)
+}
+
 #[test]
 fn random_commands_never_fault_a_sound_applet() {
-    let Some(cap) = jpki_cap() else { return };
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let profile = Profile { instruction_budget: 5_000_000, ..Profile::default() };
-    let card = Card::with(profile, Arc::new(RustCrypto), Random::seeded(3)).unwrap();
-    let instance = aid("D392F000260100000001");
-    let mut s = common::Session::new(card, OpenChannel, &cap, instance, &[]);
-    for _ in 0..rounds(3000) {
-        let apdu = random_command(&mut rng);
-        if apdu[1] == 0x46 {
-            continue; // key generation takes its time
-        }
-        let command = Process { channel: 0, contactless: rng.gen(), apdu: &apdu, selecting: false };
-        match s.card.process(&command, &mut s.services) {
-            Ok(answer) => assert!(answer.len() >= 2 && !answer.ends_with(&[0x6F, 0x00]), "{apdu:02X?}"),
-            Err(error) => panic!("{apdu:02X?}: {error}"),
+    for (cap, instance) in caps().into_iter().skip(1) {
+        for protocol in [Protocol::T1, Protocol::T0] {
+            let profile = Profile { instruction_budget: 5_000_000, protocol, ..Profile::default() };
+            let card = Card::with(profile, default_crypto(), Random::seeded(3)).unwrap();
+            let mut s = common::Session::new(card, OpenChannel, &cap, instance, &[]);
+            for _ in 0..rounds(5000) {
+                let apdu = random_command(&mut rng);
+                if apdu[1] == 0x46 && rng.gen_bool(0.99) {
+                    continue; // key generation takes its time
+                }
+                let command = Process { channel: 0, contactless: rng.gen(), apdu: &apdu, selecting: false };
+                match s.card.process(&command, &mut s.services) {
+                    Ok(answer) => {
+                        assert!(answer.len() >= 2 && !answer.ends_with(&[0x6F, 0x00]), "{apdu:02X?}");
+                    }
+                    Err(error) => panic!("{apdu:02X?}: {error}"),
+                }
+            }
         }
     }
 }
 
 #[test]
 fn damaged_memory_is_refused_or_runs_but_never_crashes() {
-    let (load_file, instance) = caps().remove(0);
+    let (cap, instance) = caps().remove(0);
+    let load_file = cap.load_file_data_block(LoadOptions::default());
     let mut card = new_card();
     let services = &mut OpenChannel;
     let package = card.load(&load_file).unwrap();
@@ -148,7 +249,7 @@ fn damaged_memory_is_refused_or_runs_but_never_crashes() {
         let sum = Sha256::digest(&bytes[..content]);
         bytes[content..].copy_from_slice(&sum);
         let Ok(store) = Store::from_snapshot(&bytes) else { continue };
-        let Ok(mut card) = Card::open(small_profile(), store, Arc::new(RustCrypto), Random::seeded(1)) else {
+        let Ok(mut card) = Card::open(small_profile(), store, default_crypto(), Random::seeded(1)) else {
             continue;
         };
         opened += 1;

@@ -7,11 +7,13 @@ import javacard.framework.ISOException;
 import javacard.framework.JCSystem;
 import javacard.framework.Util;
 import javacard.security.AESKey;
+import javacard.security.Checksum;
 import javacard.security.CryptoException;
 import javacard.security.ECPrivateKey;
 import javacard.security.ECPublicKey;
 import javacard.security.HMACKey;
 import javacard.security.Key;
+import javacard.security.KeyAgreement;
 import javacard.security.KeyBuilder;
 import javacard.security.KeyPair;
 import javacard.security.MessageDigest;
@@ -63,6 +65,13 @@ public class Crypt extends Applet {
                     break;
                 case 0x3E:
                     made = rsa(algorithm, mode, buffer, length);
+                    break;
+                case 0x40: // factories of what this card does not have
+                    if (mode == 0) {
+                        Checksum.getInstance(algorithm, false);
+                    } else {
+                        KeyAgreement.getInstance(algorithm, false);
+                    }
                     break;
                 default:
                     ISOException.throwIt(ISO7816.SW_INS_NOT_SUPPORTED);
