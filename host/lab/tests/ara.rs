@@ -255,10 +255,10 @@ fn storing_with_two_hundred_rules_on_the_card_is_whole_or_not_at_all() {
     drop(card);
     // A rule that takes more than one block of STORE DATA, in the domain's session; a short one in the ARA-M's own.
     let filter = Filter { header: [0x80, 1, 0, 0], mask: [0xFC, 0xFF, 0, 0] };
-    let long = ApduAccess::Filters(Filters::new(vec![filter; 28]).unwrap());
+    let long = ApduAccess::Filters(Filters::new(vec![filter; 24]).unwrap());
     let long = Rule::new(last.reference.clone(), Access::apdu_only(long));
     let command = StoreCommand::Store(long);
-    assert!(command.commands(239).unwrap().len() > 1);
+    assert!(command.commands(231).unwrap().len() > 1);
     cut_everywhere(&memory, Way::Domain, &command);
     cut_everywhere(&memory, Way::Direct, &StoreCommand::Store(last.clone()));
 }
