@@ -430,6 +430,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("keys", "the_strict_card_opens_to_its_own_keys_only_and_offers_no_r_encryption"),
     ("faults", "a_profile_names_faults_and_knows_no_others (tests/faults.rs)"),
     ("card.ara", "the_ara_m_is_there_unless_the_profile_says_otherwise"),
+    ("card.jpki_in_rom", "the_jpki_package_is_in_rom_or_to_be_loaded (host/lab, which fills the ROM)"),
     ("authentication.unlimited", "unlimited_tries_never_block"),
     ("authentication.then", "used_up_tries_make_a_delaying_card_slow_and_not_dead"),
     ("authentication.delay_ms", "used_up_tries_make_a_delaying_card_slow_and_not_dead"),
