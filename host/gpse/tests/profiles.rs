@@ -424,6 +424,82 @@ fn each_switch_makes_the_same_script_answer_differently() {
     }
 }
 
+/// Keys whose effect another test here shows, and which.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("format", "errors_name_line_and_key"),
+    ("keys", "the_strict_card_opens_to_its_own_keys_only_and_offers_no_r_encryption"),
+    ("faults", "a_profile_names_faults_and_knows_no_others (tests/faults.rs)"),
+    ("card.ara", "the_ara_m_is_there_unless_the_profile_says_otherwise"),
+    ("card.jpki_in_rom", "the_jpki_package_is_in_rom_or_to_be_loaded (host/lab, which fills the ROM)"),
+    ("authentication.unlimited", "unlimited_tries_never_block"),
+    ("authentication.then", "used_up_tries_make_a_delaying_card_slow_and_not_dead"),
+    ("authentication.delay_ms", "used_up_tries_make_a_delaying_card_slow_and_not_dead"),
+    ("memory.persistent", "memory_and_machine_switches_show_on_the_virtual_machine"),
+    ("memory.transient", "memory_and_machine_switches_show_on_the_virtual_machine"),
+    ("memory.commit_buffer", "a_commit_buffer_that_is_too_small_shows_in_transactions"),
+    ("memory.registry", "a_registry_region_sets_how_many_applets_the_card_can_remember"),
+    ("buffers.apdu", "a_small_apdu_buffer_keeps_the_jpki_applet_from_opening_a_channel"),
+    ("buffers.incoming_block", "an_incoming_block_cuts_what_an_applet_receives_at_a_time"),
+    ("machine.platform", "memory_and_machine_switches_show_on_the_virtual_machine"),
+    ("machine.int", "a_card_without_int_refuses_caps_that_use_it"),
+    ("machine.instruction_budget", "memory_and_machine_switches_show_on_the_virtual_machine"),
+    ("applets", "applets_of_the_profile_are_there_from_the_start"),
+    ("applets.package", "applets_of_the_profile_are_there_from_the_start"),
+    ("applets.module", "applets_of_the_profile_are_there_from_the_start"),
+    ("applets.instance", "applets_of_the_profile_are_there_from_the_start"),
+    ("applets.privileges", "applets_of_the_profile_get_their_privileges_and_parameters"),
+    ("applets.parameters", "applets_of_the_profile_get_their_privileges_and_parameters"),
+];
+
+#[test]
+fn every_key_has_a_test_of_its_effect() {
+    let switches = wire_switches();
+    let mut shown: Vec<&str> = switches.iter().map(|switch| switch.key).collect();
+    shown.extend(ELSEWHERE.iter().map(|(key, _)| *key));
+    shown.sort_unstable();
+    shown.dedup();
+    let mut keys = all_keys();
+    keys.sort();
+    assert_eq!(shown, keys);
+    let here = include_str!("profiles.rs");
+    for (key, test) in ELSEWHERE.iter().filter(|(_, test)| !test.contains(' ')) {
+        assert!(here.contains(&format!("fn {test}()")), "{key}");
+    }
+}
+
+#[test]
+fn the_ara_m_is_there_unless_the_profile_says_otherwise() {
+    let selects = |lines| {
+        let profile = with(lines);
+        let runtime = Jcvm::new(&profile.jcvm_options(), &[&bench::ara_cap()]).unwrap();
+        bench::select(&mut GpSe::on_jcvm(profile, runtime).unwrap(), bench::ARA)
+    };
+    assert_eq!((selects("").as_str(), selects("[card]\nara = false").as_str()), ("9000", "6A82"));
+    // A card of another maker has no such package in its ROM, and starts all the same.
+    assert!(on_jcvm(Profile::default()).is_some());
+}
+
+#[test]
+fn applets_of_the_profile_get_their_privileges_and_parameters() {
+    let applet = |more: &str| {
+        let [package, module] = [bench::JPKI_PACKAGE, bench::JPKI_MODULE];
+        let lines = format!(
+            "[[applets]]\npackage = \"{package}\"\nmodule = \"{module}\"\ninstance = \"{JPKI}\"\n{more}"
+        );
+        on_jcvm(with(&lines)).unwrap()
+    };
+    // Card Reset: selected without SELECT.
+    let version = |card: &mut GpSe| status(card, "80CADF3000");
+    let (mut plain, mut default) = (applet(""), applet("privileges = \"04\""));
+    assert_eq!((version(&mut plain).as_str(), version(&mut default).as_str()), ("6A88", "9000"));
+    // Tries 2 and 4 in place of 3 and 5.
+    let tries = |mut card: GpSe| {
+        bench::select(&mut card, JPKI);
+        send(&mut card, "80CADF3100")
+    };
+    assert_ne!(tries(plain), tries(applet("parameters = \"81020204\"")));
+}
+
 fn lines_without(lines: &str, key: &str) -> String {
     // Key sets go as a whole: what is left is the default one.
     if key.starts_with("keys.") {

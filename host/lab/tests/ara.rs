@@ -255,10 +255,10 @@ fn storing_with_two_hundred_rules_on_the_card_is_whole_or_not_at_all() {
     drop(card);
     // A rule that takes more than one block of STORE DATA, in the domain's session; a short one in the ARA-M's own.
     let filter = Filter { header: [0x80, 1, 0, 0], mask: [0xFC, 0xFF, 0, 0] };
-    let long = ApduAccess::Filters(Filters::new(vec![filter; 28]).unwrap());
+    let long = ApduAccess::Filters(Filters::new(vec![filter; 24]).unwrap());
     let long = Rule::new(last.reference.clone(), Access::apdu_only(long));
     let command = StoreCommand::Store(long);
-    assert!(command.commands(239).unwrap().len() > 1);
+    assert!(command.commands(231).unwrap().len() > 1);
     cut_everywhere(&memory, Way::Domain, &command);
     cut_everywhere(&memory, Way::Direct, &StoreCommand::Store(last.clone()));
 }
@@ -273,5 +273,45 @@ fn deleting_is_whole_or_not_at_all() {
         [DeleteTarget::All, DeleteTarget::Aid(AidRef::Default), DeleteTarget::Rule(rules[7].clone())]
     {
         cut_everywhere(&memory, Way::Domain, &StoreCommand::Delete(target));
+    }
+}
+
+/// The client AIDs that the ARA-M gives out in its own channel.
+fn clients(card: &mut Card<GpSe>) -> Vec<u8> {
+    let keys = test_keys().unwrap();
+    let level = LevelChoice::Exactly(SecurityLevel::L13);
+    let options = ChannelOptions { aid: Some(ARA_M_AID), level, ..ChannelOptions::default() };
+    let mut session = open_channel(card, &keys, &options, &mut OsRng).unwrap();
+    let command = StoreCommand::GetClientAids.commands(100).unwrap().remove(0);
+    session.send(&command).unwrap().data
+}
+
+#[test]
+fn clients_are_registered_whole_or_not_at_all_and_leave_the_rules_alone() {
+    let (mut card, memory) = jcvm();
+    let aid = |n: u8| Aid::new(&[0xA0, 0, 0, 0, n, 1]).unwrap();
+    let first = StoreCommand::RegisterClientAids(vec![aid(1), aid(2)]);
+    write(&mut card, Way::Domain, std::slice::from_ref(&first)).unwrap();
+    write(&mut card, Way::Domain, &stores(&mixed(3))).unwrap();
+    let (before, rules) = (clients(&mut card), held(&mut card));
+    assert_eq!(hex::encode(&before), "ff70104f06a000000001014f06a00000000201");
+    drop(card);
+    let command = StoreCommand::RegisterClientAids(vec![aid(3)]);
+    let commands = std::slice::from_ref(&command);
+    let (mut card, probe) = twin(&memory);
+    let start = probe.writes();
+    write(&mut card, Way::Direct, commands).unwrap();
+    let writes = probe.writes() - start;
+    let after = clients(&mut card);
+    assert_eq!(hex::encode(&after), "ff70084f06a00000000301");
+    for n in 0..writes {
+        let (mut card, memory) = twin(&memory);
+        memory.cut_power_after(Some(n));
+        assert!(write(&mut card, Way::Direct, commands).is_err());
+        memory.cut_power_after(None);
+        card.reset().unwrap();
+        let now = clients(&mut card);
+        assert!(now == before || now == after, "cut after {n} of {writes}");
+        assert_eq!(held(&mut card), rules, "cut after {n}: the phone need not read anew");
     }
 }

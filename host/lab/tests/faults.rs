@@ -13,14 +13,25 @@ use jpkise_gp::ara::{
 use jpkise_gp::keys::SoftwareKeys;
 use jpkise_gp::workflow::{open_channel, ChannelOptions, LevelChoice};
 use jpkise_gpse::faults::Part;
+use jpkise_gpse::runtime::jcardsim::LaunchError;
 use jpkise_gpse::{Fault, FaultSet, GpSe, Interface, Jcvm, Profile};
 use jpkise_jpki::edge::{Password, Pin, TokenProfile, INSTANCE_AID, SP_KEY_VERSION};
 use jpkise_lab::chain::{self, Options};
-use jpkise_lab::simulator::{test_keys, SimulatorOptions};
+use jpkise_lab::simulator::{test_keys, RuntimeKind, SimulatorOptions, StartError};
 use jpkise_wire::scp03::{AesKey, SecurityLevel, StaticKeys};
 use rand::rngs::OsRng;
 use tempfile::TempDir;
 use time::OffsetDateTime;
+
+fn people() -> Options {
+    Options {
+        profile: TokenProfile::Phone,
+        issuer_keys: test_keys().unwrap(),
+        pin: Pin::new("1234").unwrap(),
+        password: Password::new("ABC123").unwrap(),
+        now: OffsetDateTime::now_utc(),
+    }
+}
 
 /// A personalised card in a file, made once.
 fn personalized() -> &'static Path {
@@ -31,14 +42,7 @@ fn personalized() -> &'static Path {
             let path = folder.path().join("card");
             let options = SimulatorOptions { state: Some(path.clone()), ..SimulatorOptions::default() };
             let (mut card, kept) = options.start().unwrap();
-            let options = Options {
-                profile: TokenProfile::Phone,
-                issuer_keys: test_keys().unwrap(),
-                pin: Pin::new("1234").unwrap(),
-                password: Password::new("ABC123").unwrap(),
-                now: OffsetDateTime::now_utc(),
-            };
-            chain::provision(&mut card, &options, &mut |_| {}).unwrap();
+            chain::provision(&mut card, &people(), &mut |_| {}).unwrap();
             kept.unwrap().save().unwrap();
             (folder, path)
         })
@@ -106,7 +110,8 @@ fn admin(card: &mut Se, level: SecurityLevel, header: [u8; 3], data: &[u8], then
     };
     for command in then {
         let answer = session.card().transport_mut().transmit(&hex::decode(command).unwrap()).unwrap();
-        out += &format!(" {}", hex::encode(answer));
+        out.push(' ');
+        out.push_str(&hex::encode(answer));
     }
     out
 }
@@ -288,21 +293,43 @@ fn every_fault_of_the_applets_has_its_script() {
     }
 }
 
+fn provisioned(runtime: RuntimeKind, fault: Option<Fault>) -> Result<Se, StartError> {
+    let profile = Profile { faults: fault.into_iter().collect(), ..Profile::default() };
+    let options = SimulatorOptions { runtime, profile: profile.into(), ..SimulatorOptions::default() };
+    let (mut card, _) = options.start()?;
+    let fault = fault.map_or("none", Fault::name);
+    chain::provision(&mut card, &people(), &mut |_| {}).unwrap_or_else(|error| panic!("{fault}: {error}"));
+    Ok(card)
+}
+
+/// The decorator needs nothing of a runtime but its seam: the same scripts on jCardSim, a few of them.
+#[test]
+fn faults_of_applets_show_on_jcardsim_too() {
+    let scripts = |fault: &&Script| {
+        let few = [Fault::PinUncounted, Fault::SignCertificateFree, Fault::HoldIgnored, Fault::RuleNotStored];
+        few.contains(&fault.0)
+    };
+    for (fault, script) in JPKI.iter().chain(ARA).filter(scripts) {
+        let mut broken = match provisioned(RuntimeKind::JCardSim, Some(*fault)) {
+            Ok(card) => card,
+            Err(StartError::JCardSim(LaunchError::NotBuilt { .. })) => {
+                println!("SKIP on jCardSim: its runtime is not built");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        // Certificates and keys differ from card to card: the first words tell.
+        let words = |answer: String| answer.chars().take(24).collect::<String>();
+        let well = words(script(&mut card_with(FaultSet::NONE)));
+        assert_ne!(well, words(script(&mut broken)), "{fault}");
+    }
+}
+
 /// A whole chain runs on a card with any one fault of an applet that a well-behaved client never meets.
 #[test]
 fn faults_that_concern_misuse_leave_the_chain_alone() {
     for fault in [Fault::PinUncounted, Fault::PaddingWrong, Fault::SignCertificateFree, Fault::RuleNotDeleted]
     {
-        let profile = Profile { faults: fault.into(), ..Profile::default() };
-        let (mut card, _) =
-            SimulatorOptions { profile: profile.into(), ..SimulatorOptions::default() }.start().unwrap();
-        let options = Options {
-            profile: TokenProfile::Phone,
-            issuer_keys: test_keys().unwrap(),
-            pin: Pin::new("1234").unwrap(),
-            password: Password::new("ABC123").unwrap(),
-            now: OffsetDateTime::now_utc(),
-        };
-        chain::provision(&mut card, &options, &mut |_| {}).unwrap_or_else(|error| panic!("{fault}: {error}"));
+        provisioned(RuntimeKind::Jcvm, Some(fault)).unwrap();
     }
 }
