@@ -1,0 +1,58 @@
+//! The applet's conformance suites pass on both runtimes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+use jpkise_gpse::Profile;
+use jpkise_lab::run::bench::TargetKind;
+use jpkise_lab::run::runner::{lock, Item, Options, Target};
+use jpkise_lab::run::simulated::SimulatedBench;
+use jpkise_lab::run::{run, Bench, Tape, Verdict};
+use jpkise_lab::{simulator, suite};
+use time::macros::datetime;
+
+const SUITES: [(&str, &str); 3] = [
+    ("jpki-states.toml", include_str!("../suites/jpki-states.toml")),
+    ("jpki-edge.toml", include_str!("../suites/jpki-edge.toml")),
+    ("jpki-channel.toml", include_str!("../suites/jpki-channel.toml")),
+];
+
+fn on_jcvm() -> Target {
+    let open = || {
+        let keys = Rc::new(simulator::test_keys().unwrap());
+        let now = datetime!(2026-11-23 00:00 UTC);
+        let bench = SimulatedBench::new(Box::new(Profile::default), keys, Tape::default(), now)?;
+        Ok(Box::new(bench) as Box<dyn Bench>)
+    };
+    Target { name: "jcvm".to_owned(), kind: TargetKind::Simulated, open: Box::new(open) }
+}
+
+/// Runs all suites; every case must be good, and how many there are is said.
+fn passes(target: Target) {
+    let name = target.name.clone();
+    let items: Vec<Item> = SUITES
+        .iter()
+        .map(|(file, text)| Item::Data(suite::read(file, text).unwrap_or_else(|e| panic!("{e}"))))
+        .collect();
+    let only = std::env::var("JPKISE_ONLY").map(|only| vec![only]).unwrap_or_default();
+    let options = Options { only, seed: 1, seconds: 1, stop: Arc::new(AtomicBool::new(false)) };
+    let under_way = run(vec![target], items, &options);
+    while under_way.events.recv().is_ok() {}
+    let report = lock(&under_way.reports).remove(0);
+    assert_eq!(report.error, None);
+    let mut bad = 0;
+    for case in report.cases.iter().filter(|c| !matches!(c.verdict, Verdict::Passed)) {
+        println!("{name}: {}/{}: {:?}", case.suite, case.id, case.verdict);
+        bad += usize::from(!case.verdict.is_good());
+    }
+    let skipped = report.count("skipped");
+    println!("{name}: {} cases, {bad} bad, {skipped} skipped, {:.0} s", report.cases.len(), report.seconds);
+    assert_eq!(bad, 0);
+}
+
+#[test]
+fn the_applet_conforms_on_the_virtual_machine() {
+    passes(on_jcvm());
+}
