@@ -4,6 +4,7 @@
 pub mod apps;
 pub mod cap_run;
 mod card_vectors;
+pub mod card_edge;
 pub mod chain;
 pub mod coded;
 pub mod dist;

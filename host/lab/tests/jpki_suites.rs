@@ -1,6 +1,7 @@
 //! The applet's conformance suites pass on both runtimes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use jpkise_lab::run::bench::TargetKind;
 use jpkise_lab::run::runner::{lock, Item, Options, Target};
 use jpkise_lab::run::simulated::SimulatedBench;
 use jpkise_lab::run::{run, Bench, Tape, Verdict};
-use jpkise_lab::{simulator, suite};
+use jpkise_lab::{card_edge, simulator, suite};
 use time::macros::datetime;
 
 const SUITES: [(&str, &str); 3] = [
@@ -50,6 +51,19 @@ fn passes(target: Target) {
     let skipped = report.count("skipped");
     println!("{name}: {} cases, {bad} bad, {skipped} skipped, {:.0} s", report.cases.len(), report.seconds);
     assert_eq!(bad, 0);
+}
+
+#[test]
+fn the_protocol_page_is_the_one_generated_from_the_suites() {
+    let [states, demands, channel] =
+        SUITES.map(|(file, text)| suite::read(file, text).unwrap_or_else(|e| panic!("{e}")));
+    let page = card_edge::page(&states, &demands, &channel);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/card-edge.md");
+    if std::env::var_os("JPKISE_WRITE").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == page, "docs/card-edge.md is not what the suites say: run this with JPKISE_WRITE=1");
 }
 
 #[test]
