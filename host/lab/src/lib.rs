@@ -3,8 +3,8 @@
 
 pub mod apps;
 pub mod cap_run;
-mod card_vectors;
 pub mod card_edge;
+mod card_vectors;
 pub mod chain;
 pub mod coded;
 pub mod dist;

@@ -9,16 +9,12 @@ use jpkise_lab::run::bench::TargetKind;
 use jpkise_lab::run::reader::{ReaderBench, ReaderOptions};
 use jpkise_lab::run::runner::{lock, Item, Options, Target};
 use jpkise_lab::run::{identity, run, Bench, Tape, Verdict};
-use jpkise_lab::{simulator, suite};
+use jpkise_lab::{simulator, suites};
 use time::OffsetDateTime;
 
 use crate::support::{jpkise, ok, Reader, Sim};
 
-const SUITES: [(&str, &str); 3] = [
-    ("jpki-states.toml", include_str!("../../../lab/suites/jpki-states.toml")),
-    ("jpki-edge.toml", include_str!("../../../lab/suites/jpki-edge.toml")),
-    ("jpki-channel.toml", include_str!("../../../lab/suites/jpki-channel.toml")),
-];
+const SUITES: [&str; 3] = ["jpki-states", "jpki-edge", "jpki-channel"];
 
 /// In a reader every case makes its state anew, so every so-manieth is run; `JPKISE_SUITES=full` runs all.
 const EVERY: usize = 24;
@@ -56,18 +52,21 @@ fn the_applet_conforms_in_a_reader() {
     let card = identity::card_id(&identity::read(&mut open(&name, None)));
     let every = if std::env::var_os("JPKISE_SUITES").is_some_and(|v| v == "full") { 1 } else { EVERY };
     let mut number = 0;
-    let items = SUITES.map(|(file, text)| {
-        let mut suite = suite::read(file, text).unwrap_or_else(|e| panic!("{e}"));
+    let mut items: Vec<Item> = SUITES
+        .iter()
+        .flat_map(|name| suites::find(name).unwrap().unwrap_or_else(|e| panic!("{e}")))
+        .collect();
+    for item in &mut items {
+        let Item::Data(suite) = item else { continue };
         suite.cases.retain(|_| {
             number += 1;
             number % every == 0
         });
-        Item::Data(suite)
-    });
+    }
     let bench = move || Ok(Box::new(open(&name, Some(card))) as Box<dyn Bench>);
     let target = Target { name: "vpcd".into(), kind: TargetKind::Reader, open: Box::new(bench) };
     let options = Options { only: Vec::new(), seed: 1, seconds: 1, stop: Arc::new(AtomicBool::new(false)) };
-    let under_way = run(vec![target], items.into(), &options);
+    let under_way = run(vec![target], items, &options);
     while under_way.events.recv().is_ok() {}
     let report = lock(&under_way.reports).remove(0);
     assert_eq!(report.error, None);

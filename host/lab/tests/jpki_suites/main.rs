@@ -14,14 +14,20 @@ use jpkise_lab::run::bench::TargetKind;
 use jpkise_lab::run::runner::{lock, Item, Options, Target};
 use jpkise_lab::run::simulated::SimulatedBench;
 use jpkise_lab::run::{run, Bench, Tape, Verdict};
-use jpkise_lab::{card_edge, simulator, suite};
+use jpkise_lab::suite::Suite;
+use jpkise_lab::{card_edge, simulator, suites};
 use time::macros::datetime;
 
-const SUITES: [(&str, &str); 3] = [
-    ("jpki-states.toml", include_str!("../../suites/jpki-states.toml")),
-    ("jpki-edge.toml", include_str!("../../suites/jpki-edge.toml")),
-    ("jpki-channel.toml", include_str!("../../suites/jpki-channel.toml")),
-];
+const SUITES: [&str; 3] = ["jpki-states", "jpki-edge", "jpki-channel"];
+
+fn read(name: &str) -> Suite {
+    let items = suites::find(name).unwrap().unwrap_or_else(|e| panic!("{e}"));
+    let suite = items.into_iter().find_map(|item| match item {
+        Item::Data(suite) => Some(suite),
+        Item::Code(_) => None,
+    });
+    suite.unwrap()
+}
 
 /// A card on jCardSim cannot be cloned: of the state tables and the channel's rules every so-manieth case is run there,
 /// unless `JPKISE_SUITES=full` asks for all.
@@ -48,8 +54,8 @@ fn passes(target: Target, every: usize) {
     let name = target.name.clone();
     let items: Vec<Item> = SUITES
         .iter()
-        .map(|(file, text)| {
-            let mut suite = suite::read(file, text).unwrap_or_else(|e| panic!("{e}"));
+        .map(|name| {
+            let mut suite = read(name);
             let mut number = 0;
             suite.cases.retain(|_| {
                 number += 1;
@@ -80,8 +86,7 @@ fn passes(target: Target, every: usize) {
 
 #[test]
 fn the_protocol_page_is_the_one_generated_from_the_suites() {
-    let [states, demands, channel] =
-        SUITES.map(|(file, text)| suite::read(file, text).unwrap_or_else(|e| panic!("{e}")));
+    let [states, demands, channel] = SUITES.map(read);
     let page = card_edge::page(&states, &demands, &channel);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/card-edge.md");
     if std::env::var_os("JPKISE_WRITE").is_some() {
