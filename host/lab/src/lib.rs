@@ -3,6 +3,7 @@
 
 pub mod apps;
 pub mod cap_run;
+pub mod card_edge;
 mod card_vectors;
 pub mod chain;
 pub mod coded;

@@ -5,17 +5,20 @@ use crate::run::runner::Item;
 use crate::suite::{self, SchemaErrors, Suite};
 
 /// The files of a suite of data; several files make one suite.
-const DATA: [(&str, &[(&str, &str)]); 3] = [
+const DATA: [(&str, &[(&str, &str)]); 6] = [
     ("gp", &[("gp.toml", include_str!("../suites/gp.toml"))]),
     ("scp03", &[("scp03.toml", include_str!("../suites/scp03.toml"))]),
     ("ara", &[("ara.toml", include_str!("../suites/ara.toml"))]),
+    ("jpki-states", &[("jpki-states.toml", include_str!("../suites/jpki-states.toml"))]),
+    ("jpki-edge", &[("jpki-edge.toml", include_str!("../suites/jpki-edge.toml"))]),
+    ("jpki-channel", &[("jpki-channel.toml", include_str!("../suites/jpki-channel.toml"))]),
 ];
 
 /// Names of all suites, in the order in which they run.
-pub const NAMES: [&str; 3] = ["gp", "scp03", "ara"];
+pub const NAMES: [&str; 6] = ["gp", "scp03", "ara", "jpki-states", "jpki-edge", "jpki-channel"];
 
 /// What runs when no suite is named: everything that ends by itself and takes little time.
-pub const DEFAULT: [&str; 3] = ["gp", "scp03", "ara"];
+pub const DEFAULT: [&str; 6] = ["gp", "scp03", "ara", "jpki-states", "jpki-edge", "jpki-channel"];
 
 /// The suite of that name; several items where data and code make it up.
 pub fn find(name: &str) -> Option<Result<Vec<Item>, SchemaErrors>> {

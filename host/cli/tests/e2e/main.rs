@@ -9,4 +9,6 @@ mod gp;
 mod gp_script;
 mod in_process;
 mod pcsc;
+mod pcsc_opensc;
+mod pcsc_suites;
 mod support;

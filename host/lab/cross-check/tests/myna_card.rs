@@ -44,7 +44,7 @@ fn password(text: &str) -> Pin {
 
 fn is_status<T: std::fmt::Debug>(result: myna_card::Result<T>, sw: u16) {
     match result {
-        Err(Error::Status(StatusWord(found))) if found == sw => {}
+        Err(Error::Status(found)) if found == StatusWord::from(sw) => {}
         other => panic!("{other:?} where {sw:04X} was due"),
     }
 }

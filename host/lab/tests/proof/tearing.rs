@@ -30,7 +30,7 @@ struct Case {
     /// The command, or the commands of one sequence, to its last status word.
     act: fn(&mut Se) -> Done,
     answers: u16,
-    /// Only every so-manieth cut from [`CLOSE`] on: a new key takes its time.
+    /// By default every so-manieth write between the first and the last ones is cut.
     stride: u64,
     /// Which view, neither old nor new, the documents allow.
     between: fn(old: &View, new: &View, found: &View) -> bool,
@@ -44,7 +44,7 @@ const fn case(name: &'static str, states: [KeyState; 2], act: fn(&mut Se) -> Don
         arrange: Se::administer,
         act,
         answers: 0x9000,
-        stride: 1,
+        stride: 8,
         between: |_, _, _| false,
     }
 }
@@ -249,8 +249,9 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// So many cuts of every command are followed by all trials; after that every sixteenth, and any that changed what is
-/// seen from outside. `JPKISE_TEARING=full` does it after every cut.
+/// By default a command is cut at so many of its first and of its last writes, and at every [`Case::stride`]th between;
+/// `JPKISE_TEARING=full` cuts at every one. All trials follow the first so many cuts, every sixteenth after them, and any
+/// that changed what is seen from outside.
 const CLOSE: u64 = 48;
 
 /// Figures of one command.
@@ -286,13 +287,16 @@ impl Case {
         };
         let old = View::of(&arranged().image(), &CANDIDATES).unwrap();
         let mut whole = arranged();
+        let begun = whole.memory().writes();
         assert_eq!((self.act)(&mut whole).unwrap(), self.answers, "{}", self.name);
+        let writes = whole.memory().writes() - begun;
         let new = View::of(&whole.image(), &CANDIDATES).unwrap();
         let (old_outside, new_outside) = (old.from_outside(), new.from_outside());
         let full = std::env::var_os("JPKISE_TEARING").is_some_and(|value| value == "full");
         let mut last = None;
         let mut figures = Cuts::default();
-        for n in (0..).filter(|n| full || *n < CLOSE || n % self.stride == 0) {
+        let chosen = |n: &u64| full || *n < CLOSE || n % self.stride == 0 || n + CLOSE >= writes;
+        for n in (0..=writes).filter(chosen) {
             let mut se = arranged();
             se.memory().cut_power_after(Some(n));
             match (self.act)(&mut se) {
@@ -389,8 +393,9 @@ fn cut_content(
     assert_eq!(secured(&mut whole, command).unwrap(), 0x9000);
     whole.reset();
     let new = content(&whole);
-    let mut last = 0;
-    for n in 0.. {
+    let full = std::env::var_os("JPKISE_TEARING").is_some_and(|value| value == "full");
+    let mut cuts = 0;
+    for n in (0..).filter(|n| full || *n < CLOSE || n % 8 == 0) {
         let mut se = arranged();
         se.memory().cut_power_after(Some(n));
         if secured(&mut se, command).is_ok() {
@@ -414,10 +419,10 @@ fn cut_content(
         se.reset();
         assert!(sw == 0x9000 || found == new, "{name} again after {n} writes: {sw:04X}");
         assert_eq!(content(&se).0, new.0, "{name} again after {n} writes");
-        last = n + 1;
+        cuts += 1;
     }
-    println!("{name:48} {last:5} cuts");
-    usize::try_from(last).unwrap()
+    println!("{name:48} {cuts:5} cuts");
+    cuts
 }
 
 #[test]
