@@ -6,6 +6,7 @@ pub mod cap_run;
 mod card_vectors;
 pub mod chain;
 pub mod coded;
+pub mod coverage;
 pub mod dist;
 pub mod doctor;
 pub mod files;

@@ -12,10 +12,10 @@ const DATA: [(&str, &[(&str, &str)]); 3] = [
 ];
 
 /// Names of all suites, in the order in which they run.
-pub const NAMES: [&str; 3] = ["gp", "scp03", "ara"];
+pub const NAMES: [&str; 9] = ["gp", "scp03", "ara", "omapi", "pcsc", "perf", "tear", "soak", "fuzz"];
 
 /// What runs when no suite is named: everything that ends by itself and takes little time.
-pub const DEFAULT: [&str; 3] = ["gp", "scp03", "ara"];
+pub const DEFAULT: [&str; 7] = ["gp", "scp03", "ara", "omapi", "pcsc", "perf", "tear"];
 
 /// The suite of that name; several items where data and code make it up.
 pub fn find(name: &str) -> Option<Result<Vec<Item>, SchemaErrors>> {
