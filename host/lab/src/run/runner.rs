@@ -144,6 +144,20 @@ pub fn run(targets: Vec<Target>, items: Vec<Item>, options: &Options) -> Run {
     Run { reports, events }
 }
 
+/// Runs everything on one bench, in this thread.
+pub fn run_on(name: &str, bench: &mut dyn Bench, items: &[Item], options: &Options) -> TargetReport {
+    let reports = Arc::new(Mutex::new(vec![TargetReport::new(name, bench.kind())]));
+    let worker =
+        Worker { index: 0, reports: Arc::clone(&reports), events: channel().0, options: options.clone() };
+    let (clock, mut gone) = (Instant::now(), false);
+    for item in items {
+        worker.item(bench, item, &mut gone);
+    }
+    worker.totals(bench, clock);
+    let mut reports = lock(&reports);
+    reports.remove(0)
+}
+
 struct Worker {
     index: usize,
     reports: Shared,
