@@ -159,6 +159,10 @@ fn go(app: &App, items: Vec<Item>, only: Vec<String>, arguments: &LabArgs) -> Re
     let written = report::write(&out, &report, &words, &traces);
     conclude(app, &report, &out)?;
     written.map_err(not_written)?;
+    if let Some(error) = report.targets.iter().find_map(|t| t.trace_error.as_ref()) {
+        let text = Text::new("err-trace-write").with("path", out.join("trace.jsonl").display());
+        return Err(CliError::new(Exit::Internal, text).detail(error).next(Text::new("lab-rec-out")));
+    }
     verdict(&report)
 }
 

@@ -8,5 +8,6 @@ mod cap;
 mod gp;
 mod gp_script;
 mod in_process;
+mod lab;
 mod pcsc;
 mod support;

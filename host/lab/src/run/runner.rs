@@ -192,6 +192,8 @@ impl Worker {
                     self.item(bench.as_mut(), item, &mut gone);
                     self.totals(bench.as_mut(), clock);
                 }
+                let traced = bench.tape().finish();
+                self.report(|r| r.trace_error = traced.err().map(|error| error.to_string()));
             }
         }
         self.tell(Event::Done { target: target_index });
@@ -324,11 +326,11 @@ impl Worker {
                 }
             },
         };
-        // A lost card comes back before the next case, or all that follows is said to have met none.
-        if lost(&verdict) && bench.recover().is_err() {
-            *gone = true;
-        }
         let (exchanges, left_out) = bench.tape().take();
+        // A lost card comes back before the next case, or all that follows is said to have met none.
+        if !*gone && !verdict.is_good() && bench.card().reset().is_err() {
+            *gone = bench.recover().is_err();
+        }
         let result = CaseResult {
             suite: about.suite.to_owned(),
             id: about.id.to_owned(),
@@ -375,11 +377,6 @@ struct About<'a> {
     state: CardState,
     changes: Changes,
     needs: &'a [Need],
-}
-
-/// Whether the card gave no answer at the end of a case.
-fn lost(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Failed { mismatches, .. } if mismatches.iter().any(|m| m.place == "answer"))
 }
 
 fn merge(
