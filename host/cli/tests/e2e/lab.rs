@@ -28,8 +28,29 @@ fn artefacts() -> PathBuf {
 
 /// A run that measures something and fails nothing.
 fn small_run(out: &Path, language: &str) {
-    ok(jpkise(&["lab", "run", "gp", "scp03", "perf", "--lang", language, "--seed", "7", "--out", str_of(out)])
-        .args(["--only", "gp/get-data", "--only", "scp03/level", "--only", "perf/exchange", "--only", "perf/scp03"]));
+    ok(jpkise(&[
+        "lab",
+        "run",
+        "gp",
+        "scp03",
+        "perf",
+        "--lang",
+        language,
+        "--seed",
+        "7",
+        "--out",
+        str_of(out),
+    ])
+    .args([
+        "--only",
+        "gp/get-data",
+        "--only",
+        "scp03/level",
+        "--only",
+        "perf/exchange",
+        "--only",
+        "perf/scp03",
+    ]));
 }
 
 #[test]
@@ -74,7 +95,13 @@ fn a_browser_shows_the_report_without_a_complaint_and_every_plot_has_data() {
             let profile = tempfile::tempdir().unwrap();
             let mut command = Command::new(browser);
             command
-                .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"])
+                .args([
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                    "--enable-logging=stderr",
+                ])
                 .arg(format!("--user-data-dir={}", profile.path().display()))
                 .args(arguments)
                 .arg(format!("file://{}", page.canonicalize().unwrap().display()));
@@ -86,14 +113,19 @@ fn a_browser_shows_the_report_without_a_complaint_and_every_plot_has_data() {
         };
         for (name, size) in [("desk", "1280,2400"), ("phone", "390,2400")] {
             let picture = artefacts().join(format!("report-{language}-{name}.png"));
-            see(&[format!("--screenshot={}", picture.display()), format!("--window-size={size}"), "--hide-scrollbars".into()]);
+            see(&[
+                format!("--screenshot={}", picture.display()),
+                format!("--window-size={size}"),
+                "--hide-scrollbars".into(),
+            ]);
             assert!(fs::metadata(&picture).unwrap().len() > 10_000, "{}", picture.display());
         }
         let paper = artefacts().join(format!("report-{language}.pdf"));
         see(&[format!("--print-to-pdf={}", paper.display()), "--no-pdf-header-footer".into()]);
         assert!(fs::read(&paper).unwrap().starts_with(b"%PDF"));
         let dom = see(&["--dump-dom".to_owned()]);
-        let plots: Vec<&str> = dom.split("<figure>").skip(1).map(|f| f.split("</figure>").next().unwrap()).collect();
+        let plots: Vec<&str> =
+            dom.split("<figure>").skip(1).map(|f| f.split("</figure>").next().unwrap()).collect();
         assert!(plots.len() >= 4 && plots.len() % 2 == 0, "{} plots", plots.len());
         for plot in plots {
             // The first target's colour: bars of the histogram, or the line of the percentiles.
@@ -114,7 +146,10 @@ fn a_suite_with_mistakes_is_refused_with_all_their_lines() {
     let out = directory.path().join("out");
     let output = run(&mut jpkise(&["lab", "run", str_of(&suite), "--out", str_of(&out)]));
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-    for said in ["mine.toml:8:14: two hexadecimal digits make a byte", "mine.toml:9:5: unknown key sent; did you mean send?"] {
+    for said in [
+        "mine.toml:8:14: two hexadecimal digits make a byte",
+        "mine.toml:9:5: unknown key sent; did you mean send?",
+    ] {
         assert!(text(&output).contains(said), "{}", text(&output));
     }
     assert!(!out.exists(), "nothing is begun");
@@ -136,7 +171,10 @@ fn a_suite_of_one_s_own_runs_and_its_failure_is_told_field_by_field() {
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mismatch = &object["bad"][0]["verdict"]["mismatches"][0];
-    assert_eq!((mismatch["place"].as_str(), mismatch["expected"].as_str()), (Some("field value"), Some("4E4F")));
+    assert_eq!(
+        (mismatch["place"].as_str(), mismatch["expected"].as_str()),
+        (Some("field value"), Some("4E4F"))
+    );
     assert!(text(&output).contains("step 2 (line 10)"), "{}", text(&output));
 }
 
@@ -192,7 +230,10 @@ fn fuzzing_with_the_same_seed_sends_the_same_commands() {
         let records = trace.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
         // In clear: what is secured carries other MACs in each session.
         records
-            .filter(|r| r.get("plain").is_none() && r["header"].as_str().is_some_and(|h| !h.starts_with("84") && !h.starts_with("8050")))
+            .filter(|r| {
+                r.get("plain").is_none()
+                    && r["header"].as_str().is_some_and(|h| !h.starts_with("84") && !h.starts_with("8050"))
+            })
             .filter_map(|r| Some(format!("{}", r.get("command")?)))
             .skip(200)
             .take(400)
@@ -228,8 +269,7 @@ fn four(reader: &Reader) -> Option<Vec<Sim>> {
     }
 }
 
-const READERS: [&str; 4] =
-    ["Virtual PCD 00 00", "Virtual PCD 00 01", "Second PCD 01 00", "Second PCD 01 01"];
+const READERS: [&str; 4] = ["Virtual PCD 00 00", "Virtual PCD 00 01", "Second PCD 01 00", "Second PCD 01 01"];
 
 #[test]
 fn four_readers_at_once_give_one_report_with_a_column_each() {
@@ -268,13 +308,16 @@ fn a_named_card_may_be_changed_and_a_pulled_one_ends_in_a_whole_report() {
     let Some(reader) = Reader::take() else { return };
     let sim = Sim::start(&reader, &[]);
     let out = tempfile::tempdir().unwrap();
-    let other = run(&mut jpkise(&["lab", "run", "gp", "--lab", "--reader", READERS[0], "--out", str_of(out.path())])
-        .args(["--destructive", "SOMEBODY-ELSE"]));
+    let other =
+        run(&mut jpkise(&["lab", "run", "gp", "--lab", "--reader", READERS[0], "--out", str_of(out.path())])
+            .args(["--destructive", "SOMEBODY-ELSE"]));
     assert_eq!(other.status.code(), Some(3), "{}", text(&other));
     assert!(text(&other).contains("4A504B49-4A504B4953450001"), "{}", text(&other));
 
-    let arguments = ["--destructive", "4A504B49-4A504B4953450001", "--only", "gp/install", "--only", "gp/extradite"];
-    ok(jpkise(&["lab", "run", "gp", "--lab", "--reader", READERS[0], "--out", str_of(out.path())]).args(arguments));
+    let arguments =
+        ["--destructive", "4A504B49-4A504B4953450001", "--only", "gp/install", "--only", "gp/extradite"];
+    ok(jpkise(&["lab", "run", "gp", "--lab", "--reader", READERS[0], "--out", str_of(out.path())])
+        .args(arguments));
     let report = json(&out.path().join("report.json"));
     let cases = report["targets"][0]["cases"].as_array().unwrap();
     assert!(cases.len() > 8 && cases.iter().all(|c| c["verdict"] == "passed"), "{cases:#?}");
