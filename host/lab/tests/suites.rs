@@ -11,21 +11,21 @@ use jpkise_lab::run::bench::TargetKind;
 use jpkise_lab::run::runner::{lock, Options, Target};
 use jpkise_lab::run::simulated::SimulatedBench;
 use jpkise_lab::run::{run, Tape, TargetReport, Verdict};
-use jpkise_lab::{simulator, suites};
+use jpkise_lab::{coverage, simulator, suites};
 use time::macros::datetime;
 
 fn target(name: &str) -> Target {
     let open = || {
         let keys = Rc::new(simulator::test_keys().unwrap());
         let now = datetime!(2026-11-23 00:00 UTC);
-        let bench = SimulatedBench::new(Box::new(Profile::default), keys, Tape::default(), now)?;
+        let bench = SimulatedBench::new(Profile::default(), keys, Tape::default(), now)?;
         Ok(Box::new(bench) as Box<dyn jpkise_lab::run::Bench>)
     };
     Target { name: name.to_owned(), kind: TargetKind::Simulated, open: Box::new(open) }
 }
 
 fn options() -> Options {
-    Options { only: Vec::new(), seed: 1, seconds: 1, stop: Arc::new(AtomicBool::new(false)) }
+    Options { only: Vec::new(), seed: 1, seconds: 2, stop: Arc::new(AtomicBool::new(false)) }
 }
 
 fn run_suite(name: &str) -> TargetReport {
@@ -38,11 +38,13 @@ fn run_suite(name: &str) -> TargetReport {
 }
 
 #[test]
-fn every_data_suite_passes_on_the_simulated_card() {
+fn every_suite_passes_on_the_simulated_card_and_touches_every_command_of_its_table() {
     let mut bad = 0;
     for name in suites::NAMES {
         let report = run_suite(name);
         assert!(!report.cases.is_empty());
+        let untouched = coverage::untouched(name, report.cases.iter());
+        assert!(untouched.is_empty(), "{name}: no case sends {untouched:?}");
         for case in &report.cases {
             if !matches!(case.verdict, Verdict::Passed | Verdict::Skipped(_)) {
                 eprintln!("{}/{}: {:#?}", case.suite, case.id, case.verdict);

@@ -12,6 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jpkise_card::pcsc::{find_reader, list_readers, Reader};
 use jpkise_card::trace::{create_file, StartRecord};
 use jpkise_gp::keys::{KeySource, KeySpec, KeySpecError, SoftwareKeys};
+use jpkise_gpse::Profile;
 use jpkise_lab::report::{self, ReportError, RunReport, SuiteTitle, Words};
 use jpkise_lab::run::bench::{Bench, BenchError, TargetKind};
 use jpkise_lab::run::identity::card_id;
@@ -19,7 +20,8 @@ use jpkise_lab::run::reader::{ReaderBench, ReaderOptions};
 use jpkise_lab::run::runner::{self, Event, Item, Options, Target};
 use jpkise_lab::run::simulated::SimulatedBench;
 use jpkise_lab::run::{Skip, Tape, TargetReport, Verdict};
-use jpkise_lab::{simulator, suite, suites};
+use jpkise_lab::simulator::{self, ProfileSource, StartError};
+use jpkise_lab::{suite, suites};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
@@ -157,6 +159,10 @@ fn go(app: &App, items: Vec<Item>, only: Vec<String>, arguments: &LabArgs) -> Re
     let written = report::write(&out, &report, &words, &traces);
     conclude(app, &report, &out)?;
     written.map_err(not_written)?;
+    if let Some(error) = report.targets.iter().find_map(|t| t.trace_error.as_ref()) {
+        let text = Text::new("err-trace-write").with("path", out.join("trace.jsonl").display());
+        return Err(CliError::new(Exit::Internal, text).detail(error).next(Text::new("lab-rec-out")));
+    }
     verdict(&report)
 }
 
@@ -218,7 +224,8 @@ fn targets(
         let keys = issuer_keys(app, arguments, true)?;
         let (file, path) = trace_file(out, traces.len())?;
         traces.push(path);
-        targets.push(simulated(keys, file, now));
+        let source = ProfileSource::from(arguments.card.simulated.profile.clone());
+        targets.push(simulated(source.profile().map_err(StartError::from)?, keys, file, now));
     }
     Ok((targets, traces))
 }
@@ -258,7 +265,7 @@ fn real(
     Target { name, kind: TargetKind::Reader, open: Box::new(open) }
 }
 
-fn simulated(keys: Option<SoftwareKeys>, file: File, now: OffsetDateTime) -> Target {
+fn simulated(profile: Profile, keys: Option<SoftwareKeys>, file: File, now: OffsetDateTime) -> Target {
     let open = move || {
         let start = StartRecord::new("simulated GP-SE (jcvm)", &[], started(now));
         let tape = Tape::to(LineWriter::new(file), &start);
@@ -266,7 +273,6 @@ fn simulated(keys: Option<SoftwareKeys>, file: File, now: OffsetDateTime) -> Tar
             Some(keys) => keys,
             None => simulator::test_keys().map_err(|e| BenchError::Open(e.to_string()))?,
         };
-        let profile = Box::new(jpkise_gpse::Profile::default);
         Ok(Box::new(SimulatedBench::new(profile, Rc::new(keys), tape, now)?) as Box<dyn Bench>)
     };
     Target { name: "sim".to_owned(), kind: TargetKind::Simulated, open: Box::new(open) }

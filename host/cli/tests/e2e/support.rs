@@ -110,6 +110,11 @@ impl Reader {
         Some(reader)
     }
 
+    /// Where its vpcd listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The service takes a moment to see that a card has left.
     pub fn wait_until_empty() {
         let started = Instant::now();
@@ -137,14 +142,19 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// Starts it and waits until PC/SC sees the card.
-    pub fn start(reader: &Reader, arguments: &[&str]) -> Self {
-        let child = jpkise(&[&["sim", "--vpcd", &reader.address], arguments].concat())
+    /// Starts it, and does not wait.
+    pub fn spawn(address: &str, arguments: &[&str]) -> Self {
+        let child = jpkise(&[&["sim", "--vpcd", address], arguments].concat())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        let mut sim = Self { child };
+        Self { child }
+    }
+
+    /// Starts it and waits until PC/SC sees the card.
+    pub fn start(reader: &Reader, arguments: &[&str]) -> Self {
+        let mut sim = Self::spawn(&reader.address, arguments);
         let started = Instant::now();
         loop {
             let listed = run(&mut jpkise(&["readers", "--json"]));

@@ -24,6 +24,7 @@ pub fn read(bench: &mut dyn Bench) -> Vec<(String, String)> {
     let Ok(identity) = read_identity(&mut session) else { return facts };
     if let Some(cplc) = &identity.cplc {
         facts.push(("cplc".to_owned(), hex::encode_upper(&cplc.raw)));
+        facts.push(("chip".to_owned(), cplc.chip_id()));
     }
     for (name, value) in [("iin", &identity.iin), ("cin", &identity.cin)] {
         facts.extend(value.as_ref().map(|v| (name.to_owned(), hex::encode_upper(v))));
@@ -45,14 +46,13 @@ pub fn read(bench: &mut dyn Bench) -> Vec<(String, String)> {
     facts
 }
 
-/// The identity by which a card is named for `--destructive`: IIN and CIN where it has them, else its CPLC's serial
-/// part, else its ATR.
+/// The identity by which a card is named for `--destructive`: IIN and CIN where it has them, else the
+/// chip's own number, else its ATR.
 pub fn card_id(facts: &[(String, String)]) -> String {
     let of = |name: &str| facts.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    match (of("iin"), of("cin"), of("cplc")) {
+    match (of("iin"), of("cin"), of("chip")) {
         (Some(iin), Some(cin), _) => format!("{iin}-{cin}"),
-        // Fabricator and chip, then serial number and batch (GP Card Specification 2.3.1 section H.6).
-        (_, _, Some(cplc)) if cplc.len() >= 36 => format!("{}-{}", &cplc[..8], &cplc[20..36]),
+        (_, _, Some(chip)) => chip.to_owned(),
         _ => of("atr").unwrap_or_default().to_owned(),
     }
 }

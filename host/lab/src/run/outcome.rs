@@ -178,6 +178,9 @@ pub struct TargetReport {
     /// Why it could not be opened, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why its trace is not whole, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_error: Option<String>,
     /// Its cases, in the order in which they ran.
     pub cases: Vec<CaseResult>,
     /// Its figures.
@@ -200,6 +203,7 @@ impl TargetReport {
             kind,
             identity: Vec::new(),
             error: None,
+            trace_error: None,
             cases: Vec::new(),
             figures: BTreeMap::new(),
             events: Vec::new(),

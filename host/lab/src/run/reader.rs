@@ -154,6 +154,7 @@ impl Bench for ReaderBench {
             Need::ExtendedLength => self.card.capabilities().extended_length,
             Need::PseudoRandom => offers(0x10),
             Need::RMac => offers(0x20),
+            Need::NoRMac => self.i.is_some_and(|i| i & 0x20 == 0),
             Need::REncryption => offers(0x40),
         }
     }

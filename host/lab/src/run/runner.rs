@@ -144,6 +144,20 @@ pub fn run(targets: Vec<Target>, items: Vec<Item>, options: &Options) -> Run {
     Run { reports, events }
 }
 
+/// Runs everything on one bench, in this thread.
+pub fn run_on(name: &str, bench: &mut dyn Bench, items: &[Item], options: &Options) -> TargetReport {
+    let reports = Arc::new(Mutex::new(vec![TargetReport::new(name, bench.kind())]));
+    let worker =
+        Worker { index: 0, reports: Arc::clone(&reports), events: channel().0, options: options.clone() };
+    let (clock, mut gone) = (Instant::now(), false);
+    for item in items {
+        worker.item(bench, item, &mut gone);
+    }
+    worker.totals(bench, clock);
+    let mut reports = lock(&reports);
+    reports.remove(0)
+}
+
 struct Worker {
     index: usize,
     reports: Shared,
@@ -178,6 +192,8 @@ impl Worker {
                     self.item(bench.as_mut(), item, &mut gone);
                     self.totals(bench.as_mut(), clock);
                 }
+                let traced = bench.tape().finish();
+                self.report(|r| r.trace_error = traced.err().map(|error| error.to_string()));
             }
         }
         self.tell(Event::Done { target: target_index });
@@ -310,11 +326,11 @@ impl Worker {
                 }
             },
         };
-        // A lost card comes back before the next case, or all that follows is said to have met none.
-        if lost(&verdict) && bench.recover().is_err() {
-            *gone = true;
-        }
         let (exchanges, left_out) = bench.tape().take();
+        // A lost card comes back before the next case, or all that follows is said to have met none.
+        if !*gone && !verdict.is_good() && bench.card().reset().is_err() {
+            *gone = bench.recover().is_err();
+        }
         let result = CaseResult {
             suite: about.suite.to_owned(),
             id: about.id.to_owned(),
@@ -361,11 +377,6 @@ struct About<'a> {
     state: CardState,
     changes: Changes,
     needs: &'a [Need],
-}
-
-/// Whether the card gave no answer at the end of a case.
-fn lost(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Failed { mismatches, .. } if mismatches.iter().any(|m| m.place == "answer"))
 }
 
 fn merge(

@@ -16,12 +16,12 @@ use super::state::{issuer_aid, Maker};
 use super::tape::Tape;
 use crate::suite::model::{CardState, Changes, Need};
 
-/// Makes the profile of each new card.
-pub type ProfileSource = Box<dyn Fn() -> Profile + Send>;
-
 /// A simulated card in a process, on the Java Card VM.
 pub struct SimulatedBench {
-    profile: ProfileSource,
+    /// What the card is like while a case runs.
+    profile: Profile,
+    /// What it is like while it is brought into a state: without the faults that cases are to find.
+    faultless: Profile,
     maker: Maker,
     tape: Tape,
     card: LabCard,
@@ -59,27 +59,37 @@ impl Transport for Switched {
 impl SimulatedBench {
     /// A new card of that profile with the applets in its ROM.
     pub fn new(
-        profile: ProfileSource,
+        profile: Profile,
         issuer: Rc<dyn KeySource>,
         tape: Tape,
         now: OffsetDateTime,
     ) -> Result<Self, BenchError> {
         let open = |error: &dyn std::fmt::Display| BenchError::Open(error.to_string());
-        let runtime = crate::simulator::with_applets(&profile()).map_err(|e| open(&e))?;
+        let faultless = without_faults(&profile);
+        let runtime = crate::simulator::with_applets(&faultless).map_err(|e| open(&e))?;
         let maker = Maker::new(issuer, now).map_err(|e| open(&e))?;
         let contactless = Rc::default();
-        let (mut card, memory) = put_in(profile(), runtime, &tape, &contactless)?;
+        let (mut card, memory) = put_in(faultless.clone(), runtime, &tape, &contactless)?;
         let isd = issuer_aid(&mut card)?;
         let first = (memory.card(), Maker::common_values(isd));
         let made = BTreeMap::from([(CardState::Fresh, first)]);
-        Ok(Self { profile, maker, tape, card, memory, contactless, made })
+        Ok(Self { profile, faultless, maker, tape, card, memory, contactless, made })
     }
 
     /// Starts a clone of a card that was kept.
     pub fn restore(&mut self, kept: jpkise_jcvm::Card) -> Result<(), BenchError> {
+        self.restore_as(self.profile.clone(), kept)
+    }
+
+    /// From now on cases run on a card of this profile; states that are made already stay as they are.
+    pub fn set_profile(&mut self, profile: Profile) {
+        self.profile = profile;
+    }
+
+    fn restore_as(&mut self, profile: Profile, kept: jpkise_jcvm::Card) -> Result<(), BenchError> {
         self.contactless.set(false);
         let runtime = Jcvm::with_card(kept);
-        let (card, memory) = put_in((self.profile)(), runtime, &self.tape, &self.contactless)?;
+        let (card, memory) = put_in(profile, runtime, &self.tape, &self.contactless)?;
         self.card = card;
         self.memory = memory;
         Ok(())
@@ -99,11 +109,15 @@ impl SimulatedBench {
         let Some((kept, mut values)) = self.made.get(&before).cloned() else {
             return Err(BenchError::state(state, "the state before it is missing"));
         };
-        self.restore(kept)?;
+        self.restore_as(self.faultless.clone(), kept)?;
         self.maker.step(&mut self.card, state, &mut values)?;
         self.made.insert(state, (self.memory.card(), values));
         Ok(())
     }
+}
+
+fn without_faults(profile: &Profile) -> Profile {
+    Profile { faults: jpkise_gpse::FaultSet::default(), ..profile.clone() }
 }
 
 fn put_in(
@@ -150,6 +164,7 @@ impl Bench for SimulatedBench {
         match need {
             Need::Reader => false,
             Need::RMac => self.i().is_some_and(|i| i & 0x20 != 0),
+            Need::NoRMac => self.i().is_some_and(|i| i & 0x20 == 0),
             Need::REncryption => self.i().is_some_and(|i| i & 0x40 != 0),
             Need::PseudoRandom => self.i().is_some_and(|i| i & 0x10 != 0),
             Need::Simulator | Need::ExtendedLength | Need::InterfaceSwitch | Need::Channels | Need::Load => {
@@ -182,6 +197,6 @@ impl Bench for SimulatedBench {
 
 impl SimulatedBench {
     fn i(&self) -> Option<u8> {
-        Some((self.profile)().i.value())
+        Some(self.profile.i.value())
     }
 }

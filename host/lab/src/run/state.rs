@@ -23,7 +23,7 @@ use jpkise_jpki::edge::{
 };
 use jpkise_jpki::personalize::{Issuer, TestIssuer};
 use jpkise_jpki::{channel, Admin, KnownSecrets};
-use jpkise_wire::scp03::{AesKey, KeyError, SecurityLevel, StaticKeys};
+use jpkise_wire::scp03::{KeyError, SecurityLevel};
 use jpkise_wire::Aid;
 use rand::rngs::OsRng;
 use time::OffsetDateTime;

@@ -90,6 +90,8 @@ pub enum Need {
     InterfaceSwitch,
     /// R-MAC in SCP03.
     RMac,
+    /// No R-MAC in SCP03: what a card without it must refuse.
+    NoRMac,
     /// R-ENCRYPTION in SCP03.
     REncryption,
     /// Pseudo-random card challenges.
@@ -102,7 +104,8 @@ pub enum Need {
 
 impl Need {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::NoRMac,
         Self::Simulator,
         Self::Reader,
         Self::ExtendedLength,
@@ -122,6 +125,7 @@ impl Need {
             Self::ExtendedLength => "extended-length",
             Self::InterfaceSwitch => "interface-switch",
             Self::RMac => "r-mac",
+            Self::NoRMac => "no-r-mac",
             Self::REncryption => "r-encryption",
             Self::PseudoRandom => "pseudo-random",
             Self::Channels => "channels",

@@ -517,6 +517,7 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
     fn action(&mut self, mut fields: Fields<'t>) -> Option<Action> {
         const ACTIONS: [&str; 9] =
             ["send", "select", "apdu", "open", "forget", "reset", "interface", "let", "use"];
+        fields.might_have(&ACTIONS);
         let said: Vec<&str> = ACTIONS.into_iter().filter(|a| fields.has(a)).collect();
         let action = match said.as_slice() {
             // A command without a name.

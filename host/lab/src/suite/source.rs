@@ -102,15 +102,22 @@ pub(super) struct Fields<'t> {
     table: &'t DeTable<'t>,
     at: Range<usize>,
     known: Vec<&'static str>,
+    /// Keys that would have been known had they been there: for hints.
+    possible: Vec<&'static str>,
 }
 
 impl<'t> Fields<'t> {
     pub(super) fn new(table: &'t DeTable<'t>, at: Range<usize>) -> Self {
-        Self { table, at, known: Vec::new() }
+        Self { table, at, known: Vec::new(), possible: Vec::new() }
     }
 
     pub(super) fn at(&self) -> &Range<usize> {
         &self.at
+    }
+
+    /// Names keys of which one might have been meant.
+    pub(super) fn might_have(&mut self, keys: &[&'static str]) {
+        self.possible.extend(keys);
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -198,11 +205,12 @@ impl<'t> Fields<'t> {
     }
 
     /// Notes every key that nobody asked for.
-    pub(super) fn finish(self, source: &mut Source<'_>) {
+    pub(super) fn finish(mut self, source: &mut Source<'_>) {
+        self.possible.extend(&self.known);
         for key in self.table.keys() {
             let name = key.get_ref().as_ref();
             if !self.known.contains(&name) {
-                let near = nearest(name, &self.known);
+                let near = nearest(name, &self.possible);
                 let hint = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();
                 source.error(&key.span(), format!("unknown key {name}{hint}"));
             }

@@ -1,0 +1,94 @@
+//! Every suite can fail: a simulated card with one fault at a time is caught by the case declared for it, and by no case
+//! that has nothing to do with it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+use jpkise_gpse::{Fault, FaultSet, Profile};
+use jpkise_lab::run::runner::{run_on, Item, Options};
+use jpkise_lab::run::simulated::SimulatedBench;
+use jpkise_lab::run::Tape;
+use jpkise_lab::{simulator, suites};
+use jpkise_wire::scp03::IParameter;
+use time::macros::datetime;
+
+/// Fault, the case declared for it, and the beginnings of other cases that the same fault must or may upset.
+const DECLARED: &str = include_str!("data/mutations.txt");
+
+struct Row {
+    case: String,
+    related: Vec<String>,
+}
+
+fn declared() -> BTreeMap<String, Row> {
+    let rows = DECLARED.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    rows.map(|line| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let fault = words.next().unwrap();
+        let case = words.next().unwrap_or_else(|| panic!("{fault}: no case"));
+        (fault, Row { case, related: words.collect() })
+    })
+    .collect()
+}
+
+#[test]
+fn each_fault_is_caught_by_its_case_and_by_no_unrelated_one() {
+    let declared = declared();
+    let items: Vec<Item> =
+        ["gp", "scp03", "ara"].iter().flat_map(|name| suites::find(name).unwrap().unwrap()).collect();
+    let options = Options { only: Vec::new(), seed: 1, seconds: 1, stop: Arc::new(AtomicBool::new(false)) };
+    let keys = Rc::new(simulator::test_keys().unwrap());
+    let now = datetime!(2026-11-23 00:00 UTC);
+    let mut bench = SimulatedBench::new(Profile::default(), keys, Tape::default(), now).unwrap();
+    let mut wrong = Vec::new();
+    // The one that needs another card comes last.
+    let mut faults = Fault::ALL.to_vec();
+    faults.sort_by_key(|fault| *fault == Fault::LevelUnchecked);
+    for fault in faults {
+        let Some(row) = declared.get(fault.name()) else { continue };
+        let mut profile = Profile { faults: FaultSet::NONE.with(fault), ..Profile::default() };
+        // What a card must not offer can only be asked of one that does not.
+        if fault == Fault::LevelUnchecked {
+            profile = profile.with_i(IParameter::new(0x10).unwrap());
+            let keys = Rc::new(simulator::test_keys().unwrap());
+            bench = SimulatedBench::new(profile.clone(), keys, Tape::default(), now).unwrap();
+        }
+        bench.set_profile(profile);
+        let report = run_on("sim", &mut bench, &items, &options);
+        let failed: Vec<String> = report
+            .cases
+            .iter()
+            .filter(|c| !c.verdict.is_good())
+            .map(|c| format!("{}/{}", c.suite, c.id))
+            .collect();
+        if !failed.contains(&row.case) {
+            wrong.push(format!("{}: {} did not fail; failed: {failed:?}", fault.name(), row.case));
+        }
+        let opens_channel = |case: &str| {
+            let case = report.cases.iter().find(|c| format!("{}/{}", c.suite, c.id) == case);
+            case.is_some_and(|c| c.exchanges.iter().any(|x| x.name == "INITIALIZE UPDATE"))
+        };
+        let is_related = |case: &str| {
+            row.related.iter().any(|r| if r == "channel" { opens_channel(case) } else { case.starts_with(r) })
+        };
+        let unrelated: Vec<&String> =
+            failed.iter().filter(|case| **case != row.case && !is_related(case)).collect();
+        if !unrelated.is_empty() {
+            wrong.push(format!("{}: unrelated: {unrelated:?}", fault.name()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_fault_is_declared_or_named_as_one_that_another_suite_must_find() {
+    let declared = declared();
+    let names: Vec<&str> = Fault::ALL.iter().map(|f| f.name()).collect();
+    let unknown: Vec<_> = declared.keys().filter(|name| !names.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    assert!(declared.len() >= 30, "{} faults", declared.len());
+}
