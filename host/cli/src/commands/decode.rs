@@ -20,7 +20,7 @@ use crate::keys::offline;
 pub fn run(app: &App, path: &Path, keys: &KeyArgs) -> Result<(), CliError> {
     let recording = read(path)?;
     let keys = offline(app, keys)?;
-    let report = decode(recording, &keys)
+    let report = decode(recording, keys.as_ref())
         .map_err(|error| CliError::new(Exit::Usage, Text::new("err-keys")).detail(error.to_string()))?;
     for decoded in &report.exchanges {
         show(app, decoded)?;
