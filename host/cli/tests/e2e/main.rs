@@ -9,4 +9,5 @@ mod gp;
 mod gp_script;
 mod in_process;
 mod pcsc;
+mod pkcs11;
 mod support;
