@@ -222,3 +222,4 @@ err-pkcs11-key = the token does not have these keys
 rec-pkcs11-key = Secret AES keys of one length are needed: NAME-enc, NAME-mac and NAME-dek, or one NAME for all three.
 err-pkcs11-device = the PKCS#11 module or its token fails
 rec-pkcs11-device = Check the module's path, and that it can do CKM_AES_CMAC and CKM_AES_CBC.
+rec-decode-scheme = These keys fit as masters with --kdf { $scheme }.

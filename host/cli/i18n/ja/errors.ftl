@@ -207,3 +207,4 @@ err-pkcs11-key = トークンにこの鍵がありません
 rec-pkcs11-key = 同じ長さの AES 秘密鍵 NAME-enc、NAME-mac、NAME-dek、または共通の NAME が必要です。
 err-pkcs11-device = PKCS#11 モジュールまたはトークンの異常です
 rec-pkcs11-device = モジュールのパスと、CKM_AES_CMAC・CKM_AES_CBC への対応を確かめてください。
+rec-decode-scheme = これらの鍵は、--kdf { $scheme } のマスター鍵としてなら合います。

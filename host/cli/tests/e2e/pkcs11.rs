@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{have, jpkise, ok, run, text};
+use crate::support::{jpkise, ok, require, run, text};
 
 const PIN: &str = "1234";
 const WRONG: &str = "00112233445566778899AABBCCDDEEFF";
@@ -25,11 +25,8 @@ impl Token {
             "/usr/lib64/pkcs11",
         ];
         let module = places.iter().map(|p| Path::new(p).join("libsofthsm2.so")).find(|p| p.exists());
-        let tools = have("softhsm2-util", "--version") && have("pkcs11-tool", "--version");
-        let (Some(module), true) = (module, tools) else {
-            eprintln!("SKIP PKCS#11: softhsm2 or opensc is not installed");
-            return None;
-        };
+        require(&[("softhsm2-util", "--version"), ("pkcs11-tool", "--version")])?;
+        let module = module.expect("softhsm2's module is beside its tool");
         let directory = tempfile::tempdir().unwrap();
         let tokens = directory.path().join("tokens");
         fs::create_dir(&tokens).unwrap();
