@@ -194,6 +194,5 @@ arg-jpki-personalize-plan = The plan, TOML: see docs/jpki.md
 arg-jpki-personalize-record = File for the record (default: in the plan's folder for records, named after the chip)
 help-trace-decode = Verifies and deciphers a recorded SCP03 session with its keys: MACs, plain commands and answers
 arg-trace-decode-file = The recorded trace, or commands and answers in hexadecimal, line by line
-help-lab = Checks for a laboratory
 help-lab-vectors = Runs vector files against this program's own SCP03 and access rules; "N passed, N failed", exit 5 when any fails
 arg-files = Vector files (format "gp-se vectors 1")

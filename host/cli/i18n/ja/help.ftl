@@ -194,6 +194,5 @@ arg-jpki-personalize-plan = 計画ファイル（TOML）。docs/jpki.md を参�
 arg-jpki-personalize-record = 記録のファイル（既定は計画の記録フォルダー内、チップの番号を名前とする）
 help-trace-decode = 記録した SCP03 セッションを鍵で検証し、復号します（MAC、平文のコマンドと応答）
 arg-trace-decode-file = 記録した通信、またはコマンドと応答を 1 行ずつ書いた 16 進のファイル
-help-lab = 検証室向けの検査
 help-lab-vectors = ベクターファイルを SCP03 とアクセス規則の実装に対して実行します（N passed, N failed、失敗があれば終了コード 5）
 arg-files = ベクターファイル（形式 gp-se vectors 1）
