@@ -54,13 +54,11 @@ fn scheme_of(app: &App, keys: &KeyArgs, recording: &[Recorded], fault: &Decoded)
     let handshake =
         Handshake::parse(recorded.command.as_deref()?, recorded.response.as_deref()?, None).ok()?;
     // A question on the terminal is not asked again for each scheme.
-    let schemes = Diversification::ALL.into_iter().filter(|_| !keys.key_prompt);
-    schemes
-        .filter(|scheme| {
-            let tried = KeyArgs { kdf: Some(scheme.name().to_owned()), ..keys.clone() };
-            offline(app, &tried).is_ok_and(|source| matches!(handshake.fits(source.as_ref()), Ok(Some(_))))
-        })
-        .next()
+    let mut schemes = Diversification::ALL.into_iter().filter(|_| !keys.key_prompt);
+    schemes.find(|scheme| {
+        let tried = KeyArgs { kdf: Some(scheme.name().to_owned()), ..keys.clone() };
+        offline(app, &tried).is_ok_and(|source| matches!(handshake.fits(source.as_ref()), Ok(Some(_))))
+    })
 }
 
 /// Our own trace, or lines of hexadecimal: the first character tells.

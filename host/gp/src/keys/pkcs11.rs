@@ -211,7 +211,8 @@ impl Pkcs11Keys {
     /// AES-CMAC in the token.
     fn cmac(&self, slot: Slot, parts: &[&[u8]]) -> Result<[u8; BLOCK], KeySourceError> {
         let input = Zeroizing::new(parts.concat());
-        let tag = self.session.sign(&Mechanism::AesCMac, self.key(slot), &input).map_err(device)?;
+        let tag =
+            self.session.sign(&Mechanism::AesCMac, self.key(slot), &input).map_err(|error| device(&error))?;
         let tag = Zeroizing::new(tag);
         tag.as_slice()
             .try_into()
@@ -248,7 +249,9 @@ impl Pkcs11Keys {
         if data.len() % BLOCK != 0 {
             return Err(KeyError::Blocks(data.len()).into());
         }
-        self.session.encrypt(&Mechanism::AesCbc([0; BLOCK]), self.key(slot), data).map_err(device)
+        self.session
+            .encrypt(&Mechanism::AesCbc([0; BLOCK]), self.key(slot), data)
+            .map_err(|error| device(&error))
     }
 
     fn own_check_values(&self) -> Result<[KeyCheckValue; 3], KeySourceError> {
@@ -304,7 +307,7 @@ fn length_of(session: &Session, key: ObjectHandle) -> Result<KeyLength, Pkcs11Er
     }
 }
 
-fn device(error: Error) -> KeySourceError {
+fn device(error: &Error) -> KeySourceError {
     KeySourceError::Device(error.to_string())
 }
 
