@@ -31,6 +31,7 @@ pcscd command -v pcscd
 vsmartcard-vpcd vpcd_is_there
 opensc command -v opensc-tool && command -v pkcs11-tool
 openssl command -v openssl
+softhsm2 command -v softhsm2-util
 util-linux command -v flock
 procps command -v pgrep
 EOF

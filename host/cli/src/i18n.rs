@@ -19,7 +19,6 @@ macro_rules! sources {
             ("help.ftl", include_str!(concat!("../i18n/", $language, "/help.ftl"))),
             ("demo.ftl", include_str!(concat!("../i18n/", $language, "/demo.ftl"))),
             ("doctor.ftl", include_str!(concat!("../i18n/", $language, "/doctor.ftl"))),
-            ("lab.ftl", include_str!(concat!("../i18n/", $language, "/lab.ftl"))),
             ("errors.ftl", include_str!(concat!("../i18n/", $language, "/errors.ftl"))),
             ("gp.ftl", include_str!(concat!("../i18n/", $language, "/gp.ftl"))),
             ("jpki.ftl", include_str!(concat!("../i18n/", $language, "/jpki.ftl"))),

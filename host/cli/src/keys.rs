@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use jpkise_gp::commands::get_data::TAG_CPLC;
 use jpkise_gp::identity::Cplc;
-use jpkise_gp::keys::{KeySource, KeySpec, KeySpecError, SoftwareKeys, TryError, TryLedger};
+use jpkise_gp::keys::{
+    Diversification, KeySource, KeySpec, KeySpecError, Pkcs11Error, Pkcs11Keys, Pkcs11Uri, SoftwareKeys,
+    TryError, TryLedger,
+};
 use jpkise_gp::scp03::{Authenticated, Selected, Session};
 use jpkise_gp::workflow::{self, ChannelOptions};
 
@@ -21,6 +24,11 @@ use crate::connect::{AnyCard, Target};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::i18n::Text;
+
+/// Environment variable with the PKCS#11 module.
+const ENV_PKCS11_MODULE: &str = "JPKISE_PKCS11_MODULE";
+/// Environment variable with the token's PIN.
+const ENV_PKCS11_PIN: &str = "JPKISE_PKCS11_PIN";
 
 /// Keys that may be used on the card at hand.
 pub struct Keys {
@@ -60,7 +68,7 @@ impl Keys {
         app: &App,
         arguments: &KeyArgs,
         target: &Target,
-        source: SoftwareKeys,
+        source: Box<dyn KeySource>,
         kvn: Option<u8>,
     ) -> Result<Self, CliError> {
         if source.has_published_key() && !target.simulated && !app.global.lab {
@@ -73,7 +81,7 @@ impl Keys {
         } else {
             Some(TryLedger::new(state_directory()?.join("tries"), arguments.max_failures))
         };
-        Ok(Self { source: Box::new(source), kvn: kvn.unwrap_or(0), ledger, chip: OnceCell::new() })
+        Ok(Self { source, kvn: kvn.unwrap_or(0), ledger, chip: OnceCell::new() })
     }
 
     /// The public test keys, where they may be tried at all.
@@ -81,7 +89,7 @@ impl Keys {
         let keys = simulator::test_keys().map_err(|e| CliError::internal(e.to_string()))?;
         let spec = KeySpec { kvn: arguments.kvn.clone(), ..KeySpec::default() };
         let kvn = spec.kvn()?;
-        Self::allowed(app, arguments, target, keys, kvn)
+        Self::allowed(app, arguments, target, Box::new(keys), kvn)
     }
 
     /// Opens a channel to `domain` (`None`: the issuer's), counting failures on a real card.
@@ -136,7 +144,7 @@ impl Keys {
 }
 
 /// Keys for what is recorded already: no card can be harmed with them.
-pub fn offline(app: &App, arguments: &KeyArgs) -> Result<SoftwareKeys, CliError> {
+pub fn offline(app: &App, arguments: &KeyArgs) -> Result<Box<dyn KeySource>, CliError> {
     Ok(named(app, arguments, false, simulator::test_keys)?.0)
 }
 
@@ -146,7 +154,7 @@ fn named(
     arguments: &KeyArgs,
     simulated: bool,
     without: impl FnOnce() -> Result<SoftwareKeys, KeyError>,
-) -> Result<(SoftwareKeys, Option<u8>), CliError> {
+) -> Result<(Box<dyn KeySource>, Option<u8>), CliError> {
     let kvn = arguments.kvn.clone();
     let options = KeySpec {
         key: prompt_or(app, arguments)?,
@@ -158,12 +166,67 @@ fn named(
     };
     let environment = KeySpec::from_environment(|name| std::env::var(name).ok());
     match KeySpec::first_of(options, arguments.key_file.as_deref(), environment) {
-        Ok((spec, _)) => Ok((spec.keys()?, spec.kvn()?)),
+        Ok((spec, _)) => Ok((source_of(app, &spec)?, spec.kvn()?)),
         Err(KeySpecError::Missing) if simulated || app.global.lab => {
             let keys = without().map_err(|e| CliError::internal(e.to_string()))?;
-            Ok((keys, KeySpec { kvn, ..KeySpec::default() }.kvn()?))
+            Ok((Box::new(keys), KeySpec { kvn, ..KeySpec::default() }.kvn()?))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Keys in this process, or in the token that a PKCS#11 URI names.
+fn source_of(app: &App, spec: &KeySpec) -> Result<Box<dyn KeySource>, CliError> {
+    let Some(uri) = spec.key.as_ref().filter(|key| Pkcs11Uri::is_meant(key)) else {
+        return Ok(Box::new(spec.keys()?));
+    };
+    if spec.enc.is_some() || spec.mac.is_some() || spec.dek.is_some() {
+        return Err(KeySpecError::Ambiguous.into());
+    }
+    let uri = Pkcs11Uri::parse(uri)?;
+    let diversification = match &spec.diversification {
+        None => Diversification::None,
+        Some(name) => {
+            Diversification::named(name).ok_or_else(|| KeySpecError::Diversification(name.clone()))?
+        }
+    };
+    let module = match (&uri.module, std::env::var_os(ENV_PKCS11_MODULE)) {
+        (Some(named), _) => named.clone(),
+        (None, Some(module)) => PathBuf::from(module),
+        (None, None) => {
+            return Err(CliError::new(Exit::Usage, Text::new("err-pkcs11-module"))
+                .next(Text::new("rec-pkcs11-module")))
+        }
+    };
+    Ok(Box::new(Pkcs11Keys::open(&uri, &module, diversification, || token_pin(app, &uri))?))
+}
+
+/// The token's PIN: from the file that the URI names, the environment, or the terminal.
+fn token_pin(app: &App, uri: &Pkcs11Uri) -> Option<Zeroizing<String>> {
+    if let Some(path) = &uri.pin_file {
+        let text = Zeroizing::new(std::fs::read_to_string(path).ok()?);
+        return Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()));
+    }
+    if let Ok(pin) = std::env::var(ENV_PKCS11_PIN) {
+        return Some(Zeroizing::new(pin));
+    }
+    let question =
+        app.messages.say(&Text::new("ask-token-pin").with("token", uri.token.as_deref().unwrap_or("")));
+    rpassword::prompt_password(format!("{question} ")).ok().map(Zeroizing::new)
+}
+
+impl From<Pkcs11Error> for CliError {
+    fn from(error: Pkcs11Error) -> Self {
+        let (exit, key) = match &error {
+            Pkcs11Error::Pin(_) | Pkcs11Error::PinNeeded => (Exit::Authentication, "pkcs11-pin"),
+            Pkcs11Error::Uri(_) | Pkcs11Error::Diversification(_) => (Exit::Usage, "pkcs11-uri"),
+            Pkcs11Error::Token { .. } => (Exit::NoCard, "pkcs11-token"),
+            Pkcs11Error::Key { .. } | Pkcs11Error::Length(_) => (Exit::Usage, "pkcs11-key"),
+            _ => (Exit::NoCard, "pkcs11-device"),
+        };
+        Self::new(exit, Text::new(format!("err-{key}")))
+            .detail(error.to_string())
+            .next(Text::new(format!("rec-{key}")))
     }
 }
 

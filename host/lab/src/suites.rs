@@ -20,8 +20,7 @@ const DATA: [(&str, &[(&str, &str)]); 4] = [
 ];
 
 /// Names of all suites, in the order in which they run.
-pub const NAMES: [&str; 10] =
-    ["gp", "scp03", "ara", "jpki", "omapi", "pcsc", "perf", "tear", "soak", "fuzz"];
+pub const NAMES: [&str; 10] = ["gp", "scp03", "ara", "jpki", "omapi", "pcsc", "perf", "tear", "soak", "fuzz"];
 
 /// What runs when no suite is named: everything that ends by itself and takes little time.
 pub const DEFAULT: [&str; 8] = ["gp", "scp03", "ara", "jpki", "omapi", "pcsc", "perf", "tear"];
@@ -30,7 +29,9 @@ pub const DEFAULT: [&str; 8] = ["gp", "scp03", "ara", "jpki", "omapi", "pcsc", "
 pub fn find(name: &str) -> Option<Result<Vec<Item>, SchemaErrors>> {
     let mut items = Vec::new();
     for (id, files) in DATA {
-        for (file, text) in files.iter().filter(|(file, _)| id == name || file.strip_suffix(".toml") == Some(name)) {
+        for (file, text) in
+            files.iter().filter(|(file, _)| id == name || file.strip_suffix(".toml") == Some(name))
+        {
             match suite::read(file, text) {
                 Ok(suite) => items.push(Item::Data(suite)),
                 Err(errors) => return Some(Err(errors)),

@@ -209,3 +209,17 @@ vectors-other-end = { $count ->
     [one] One vector's fault was looked for from this side only.
    *[other] Of { $count } vectors the fault was looked for from this side only.
   }
+ask-token-pin = PIN of the token { $token }:
+err-pkcs11-module = no PKCS#11 module is named
+rec-pkcs11-module = Put ?module-path=/path/to/module.so behind the URI, or set JPKISE_PKCS11_MODULE.
+err-pkcs11-pin = the token does not accept the PIN
+rec-pkcs11-pin = Name a file with ?pin-source=file:/path, set JPKISE_PKCS11_PIN, or type it on the terminal. Tokens lock after some wrong ones.
+err-pkcs11-uri = the PKCS#11 URI cannot be used
+rec-pkcs11-uri = pkcs11:token=LABEL;object=NAME?module-path=/path/to/module.so&pin-source=file:/path; masters with --kdf kdf3.
+err-pkcs11-token = no token fits
+rec-pkcs11-token = Name one of those that are there with token=.
+err-pkcs11-key = the token does not have these keys
+rec-pkcs11-key = Secret AES keys of one length are needed: NAME-enc, NAME-mac and NAME-dek, or one NAME for all three.
+err-pkcs11-device = the PKCS#11 module or its token fails
+rec-pkcs11-device = Check the module's path, and that it can do CKM_AES_CMAC and CKM_AES_CBC.
+rec-decode-scheme = These keys fit as masters with --kdf { $scheme }.

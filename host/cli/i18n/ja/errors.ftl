@@ -194,3 +194,17 @@ err-no-vectors = これらのファイルにベクターはありません
 err-vector-file = { $path } は実行できるベクターファイルではありません
 rec-vector-file = 形式は gp-se vectors 1 です（format と vectors を持つ JSON。各ベクターに id と type）。
 vectors-other-end = ベクター { $count } 件の異常は、こちら側からだけ確かめました。
+ask-token-pin = トークン { $token } の PIN:
+err-pkcs11-module = PKCS#11 モジュールが指定されていません
+rec-pkcs11-module = URI の後ろに ?module-path=/path/to/module.so を付けるか、JPKISE_PKCS11_MODULE を設定してください。
+err-pkcs11-pin = トークンが PIN を受け付けません
+rec-pkcs11-pin = ?pin-source=file:/path でファイルを指定するか、JPKISE_PKCS11_PIN を設定するか、端末で入力してください。誤りが続くとトークンはロックされます。
+err-pkcs11-uri = この PKCS#11 URI は使えません
+rec-pkcs11-uri = pkcs11:token=LABEL;object=NAME?module-path=/path/to/module.so&pin-source=file:/path の形で指定してください。マスター鍵なら --kdf kdf3 です。
+err-pkcs11-token = 当てはまるトークンがありません
+rec-pkcs11-token = 接続中のトークンを token= で指定してください。
+err-pkcs11-key = トークンにこの鍵がありません
+rec-pkcs11-key = 同じ長さの AES 秘密鍵 NAME-enc、NAME-mac、NAME-dek、または共通の NAME が必要です。
+err-pkcs11-device = PKCS#11 モジュールまたはトークンの異常です
+rec-pkcs11-device = モジュールのパスと、CKM_AES_CMAC・CKM_AES_CBC への対応を確かめてください。
+rec-decode-scheme = これらの鍵は、--kdf { $scheme } のマスター鍵としてなら合います。

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use jpkise_card::CommandApdu;
 use jpkise_gp::decode::{decode, hex_lines, trace_lines, Check, Decoded, Finding, Recorded, Report};
+use jpkise_gp::keys::{Diversification, Handshake};
 use jpkise_gp::scp03::ChallengeCheck;
 use serde_json::{json, Value};
 
@@ -19,8 +20,8 @@ use crate::keys::offline;
 /// Decodes a file. Ends with exit 5 when something in it does not verify, or could not be verified.
 pub fn run(app: &App, path: &Path, keys: &KeyArgs) -> Result<(), CliError> {
     let recording = read(path)?;
-    let keys = offline(app, keys)?;
-    let report = decode(recording, &keys)
+    let source = offline(app, keys)?;
+    let report = decode(recording.clone(), source.as_ref())
         .map_err(|error| CliError::new(Exit::Usage, Text::new("err-keys")).detail(error.to_string()))?;
     for decoded in &report.exchanges {
         show(app, decoded)?;
@@ -34,7 +35,30 @@ pub fn run(app: &App, path: &Path, keys: &KeyArgs) -> Result<(), CliError> {
         "hidden": verdict.hidden,
         "first_fault_line": report.first_fault().map(|d| d.line),
     }))?;
-    verdict.close(app, &report)
+    let result = verdict.close(app, &report);
+    result.map_err(|error| {
+        match report.first_fault().and_then(|fault| scheme_of(app, keys, &recording, fault)) {
+            Some(scheme) => error.next(Text::new("rec-decode-scheme").with("scheme", scheme.name())),
+            None => error,
+        }
+    })
+}
+
+/// The scheme by which these keys, as masters, give a card cryptogram that does not fit them as they are: the commonest
+/// mistake, found without any further exchange.
+fn scheme_of(app: &App, keys: &KeyArgs, recording: &[Recorded], fault: &Decoded) -> Option<Diversification> {
+    if !matches!(fault.finding, Finding::Initialized { cryptogram: Check::Bad, .. }) {
+        return None;
+    }
+    let recorded = recording.iter().find(|r| r.line == fault.line)?;
+    let handshake =
+        Handshake::parse(recorded.command.as_deref()?, recorded.response.as_deref()?, None).ok()?;
+    // A question on the terminal is not asked again for each scheme.
+    let mut schemes = Diversification::ALL.into_iter().filter(|_| !keys.key_prompt);
+    schemes.find(|scheme| {
+        let tried = KeyArgs { kdf: Some(scheme.name().to_owned()), ..keys.clone() };
+        offline(app, &tried).is_ok_and(|source| matches!(handshake.fits(source.as_ref()), Ok(Some(_))))
+    })
 }
 
 /// Our own trace, or lines of hexadecimal: the first character tells.

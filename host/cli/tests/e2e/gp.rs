@@ -72,8 +72,8 @@ fn loading_takes_the_largest_blocks_and_no_more_commands_than_it_must() {
     // C4 and its length stand in front; 247 bytes go into a block whose command carries nothing but its MAC.
     assert_eq!(blocks, (bytes + 4).div_ceil(247));
     let sent = commands(&fs::read_to_string(&trace).unwrap());
-    // SELECT, INITIALIZE UPDATE, EXTERNAL AUTHENTICATE, two lists, the free memory, INSTALL [for load].
-    assert_eq!(sent.lines().count() as u64, blocks + 7, "{sent}");
+    // SELECT, INITIALIZE UPDATE, EXTERNAL AUTHENTICATE, the load files, the free memory, INSTALL [for load].
+    assert_eq!(sent.lines().count() as u64, blocks + 6, "{sent}");
     // Piped: no bar.
     assert!(!text(&loaded).contains("B/s"), "{}", text(&loaded));
 }
@@ -345,6 +345,20 @@ fn a_recording_verifies_with_its_keys_and_only_with_them() {
     fs::write(&hex_file, "> 80CA006600\nnonsense\n").unwrap();
     let output = run(&mut jpkise(&["trace", "decode", hex_file.to_str().unwrap(), "--key", TEST_KEY]));
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+}
+
+#[test]
+fn the_scheme_that_makes_masters_fit_is_named_from_the_recording_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("trace.jsonl");
+    let trace = trace.to_str().unwrap();
+    let put = ["keys", "put", "--yes", "--new-kvn", "31", "--new-key", WRONG_KEY, "--new-kdf", "kdf3"];
+    ok(&mut gp(directory.path(), &put));
+    let wrong = ["list", "--kvn", "31", "--key", WRONG_KEY, "--trace", trace];
+    assert_eq!(run(&mut gp(directory.path(), &wrong)).status.code(), Some(4));
+    let decoded = text(&run(&mut jpkise(&["trace", "decode", trace, "--key", WRONG_KEY])));
+    assert!(decoded.contains("--kdf kdf3"), "{decoded}");
+    ok(gp(directory.path(), &wrong[..5]).args(["--kdf", "kdf3"]));
 }
 
 #[test]

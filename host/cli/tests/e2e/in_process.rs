@@ -170,10 +170,12 @@ fn the_card_s_process_dying_ends_in_exit_3() {
     let arguments = ["demo", "--runtime", "jcardsim", "--out", out.path().to_str().unwrap()];
     let child = jpkise(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let parent = child.id();
+    let started = std::time::Instant::now();
     let victim = loop {
         if let Some(pid) = children(parent).first() {
             break *pid;
         }
+        assert!(started.elapsed() < Duration::from_secs(30), "the demo started no process for its card");
         std::thread::sleep(Duration::from_millis(5));
     };
     std::thread::sleep(Duration::from_millis(500));

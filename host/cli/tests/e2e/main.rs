@@ -12,4 +12,5 @@ mod lab;
 mod pcsc;
 mod pcsc_opensc;
 mod pcsc_suites;
+mod pkcs11;
 mod support;

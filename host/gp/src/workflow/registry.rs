@@ -25,10 +25,11 @@ pub fn read_registry(channel: &mut impl Exchange) -> Result<Registry, GpError> {
     Ok(Registry { issuer: issuer.into_iter().next(), applications, load_files, partial: reader.partial })
 }
 
-/// Applications, domains and load files without their modules: what a load has to know, in two commands.
-pub fn read_content(channel: &mut impl Exchange) -> Result<Registry, GpError> {
+/// Load files without their modules, and applications and domains where they matter: what a load has to know, in one
+/// command or two.
+pub fn read_content(channel: &mut impl Exchange, with_applications: bool) -> Result<Registry, GpError> {
     let mut reader = Reader { channel, form: AnswerForm::Tlv, partial: false };
-    let applications = reader.list(Subset::Applications)?;
+    let applications = if with_applications { reader.list(Subset::Applications)? } else { Vec::new() };
     let load_files = reader.list(Subset::LoadFiles)?;
     Ok(Registry { issuer: None, applications, load_files, partial: reader.partial })
 }
@@ -137,6 +138,34 @@ mod tests {
         assert_eq!(registry.domains().count(), 1);
         assert_eq!(registry.load_files[0].modules.len(), 1);
         assert!(!registry.partial);
+    }
+
+    #[test]
+    fn what_a_load_has_to_know_takes_one_command_or_two() {
+        let file = "e30e4f05a0000000039f700101ce020103";
+        let mut script = Script::new(&[("80f22002024f0000", &format!("{file}9000"))]);
+        let content = read_content(&mut script, false).unwrap();
+        assert_eq!((content.load_files[0].version, content.applications.len()), (Some((1, 3)), 0));
+        let mut script = Script::new(&[
+            ("80f24002024f0000", &format!("{APP}9000")),
+            ("80f22002024f0000", &format!("{file}9000")),
+        ]);
+        assert_eq!(read_content(&mut script, true).unwrap().applications.len(), 1);
+    }
+
+    #[test]
+    fn one_entry_is_found_among_longer_names_and_in_either_list() {
+        let aid: Aid = "A000000001".parse().unwrap();
+        let longer = "e3114f06a000000001009f700107c503000000";
+        let asked = "80f24002074f05a00000000100";
+        let mut script = Script::new(&[(asked, &format!("{longer}{APP}9000"))]);
+        assert_eq!(read_entry(&mut script, &aid).unwrap().unwrap().aid, aid);
+        let among_files = "80f21002074f05a00000000100";
+        let file = "e30c4f05a0000000019f700101";
+        let mut script = Script::new(&[(asked, "6a88"), (among_files, &format!("{file}9000"))]);
+        assert_eq!(read_entry(&mut script, &aid).unwrap().unwrap().life_cycle.to_string(), "LOADED");
+        let mut script = Script::new(&[(asked, &format!("{longer}9000")), (among_files, "6a88")]);
+        assert_eq!(read_entry(&mut script, &aid).unwrap(), None);
     }
 
     #[test]

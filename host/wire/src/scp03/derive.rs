@@ -1,5 +1,6 @@
 //! Data derivation (section 4.1.5), session keys, cryptograms, card challenge (sections 6.2.1 to 6.2.3).
 
+use std::convert::Infallible;
 use std::fmt;
 
 use subtle::ConstantTimeEq;
@@ -34,6 +35,21 @@ pub enum Derivation {
 /// Block i: label (eleven 00, constant), separator 00, L in bits (2 bytes), i, context.
 pub fn derive(key: &AesKey, constant: u8, context: &[u8], out: &mut [u8]) {
     let cipher = key.cipher();
+    let done: Result<(), Infallible> = derive_with(constant, context, out, |parts| Ok(mac(&cipher, parts)));
+    match done {
+        Ok(()) => {}
+        Err(never) => match never {},
+    }
+}
+
+/// As [`derive`], with the PRF wherever the key is: inside a token, for example. `prf` computes the AES-CMAC over the
+/// parts, one after the other.
+pub fn derive_with<E>(
+    constant: u8,
+    context: &[u8],
+    out: &mut [u8],
+    mut prf: impl FnMut(&[&[u8]]) -> Result<[u8; BLOCK], E>,
+) -> Result<(), E> {
     // `out` never exceeds 32 bytes in any use of the specification.
     #[allow(clippy::cast_possible_truncation)]
     let bits = (out.len() * 8) as u16;
@@ -42,9 +58,10 @@ pub fn derive(key: &AesKey, constant: u8, context: &[u8], out: &mut [u8]) {
     for chunk in out.chunks_mut(BLOCK) {
         counter = counter.wrapping_add(1);
         let head = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, constant, 0, hi, lo, counter];
-        let block = Zeroizing::new(mac(&cipher, &[&head, context]));
+        let block = Zeroizing::new(prf(&[&head, context])?);
         chunk.copy_from_slice(&block[..chunk.len()]);
     }
+    Ok(())
 }
 
 /// 8 or 16 bytes whose length is the S mode.

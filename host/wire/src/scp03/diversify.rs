@@ -95,10 +95,24 @@ pub fn diversify_set(
 fn kdf3(master: &AesKey, n: u8, kdd: &[u8; KDD_LENGTH]) -> Result<AesKey, KeyError> {
     let prf = MacKey::new(master.cipher());
     let mut out = Zeroizing::new([0; 2 * BLOCK]);
-    for (block, counter) in out.chunks_exact_mut(BLOCK).zip(1u8..) {
-        block.copy_from_slice(&*Zeroizing::new(prf.mac(&[&[counter, 0, 0, 0, n, 0], kdd])));
+    let out = &mut out[..master.length().bytes()];
+    kdf3_with(n, kdd, out, |parts| Ok::<_, KeyError>(prf.mac(parts)))?;
+    AesKey::new(out)
+}
+
+/// KDF3 of key number `n` into `out`, with the PRF wherever the master is: inside a token, for example. `prf` computes the
+/// AES-CMAC over the parts, one after the other.
+pub fn kdf3_with<E>(
+    n: u8,
+    kdd: &[u8; KDD_LENGTH],
+    out: &mut [u8],
+    mut prf: impl FnMut(&[&[u8]]) -> Result<[u8; BLOCK], E>,
+) -> Result<(), E> {
+    for (chunk, counter) in out.chunks_mut(BLOCK).zip(1u8..) {
+        let block = Zeroizing::new(prf(&[&[counter, 0, 0, 0, n, 0], kdd])?);
+        chunk.copy_from_slice(&block[..chunk.len()]);
     }
-    AesKey::new(&out[..master.length().bytes()])
+    Ok(())
 }
 
 fn triple_des(master: &AesKey, n: u8, d: [u8; 6]) -> Result<AesKey, KeyError> {

@@ -9,9 +9,10 @@ mod level;
 mod message;
 
 pub use derive::{
-    card_challenge, cryptogram, derive, Challenge, Cryptogram, Derivation, SequenceCounter, SessionKeys,
+    card_challenge, cryptogram, derive, derive_with, Challenge, Cryptogram, Derivation, SequenceCounter,
+    SessionKeys,
 };
-pub use diversify::{diversify, diversify_set, Diversification, Slot, SLOTS};
+pub use diversify::{diversify, diversify_set, kdf3_with, Diversification, Slot, SLOTS};
 pub use key::{dek_decrypt, dek_encrypt, AesCipher, AesKey, KeyCheckValue, KeyError, KeyLength, StaticKeys};
 pub use level::{IParameter, LevelError, SMode, SecurityLevel};
 pub use message::{command_icv, mac, pad, padded_length, response_icv, unpad, MacChain, MacKey};

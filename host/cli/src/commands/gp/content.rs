@@ -37,7 +37,7 @@ pub fn install(gp: &Gp<'_>, arguments: &InstallArgs) -> Result<(), CliError> {
     let level = if secret { LevelChoice::Best } else { LevelChoice::Integrity };
     gp.with_channel(level, |channel, _| {
         if let (Some(package), Some(module)) = (&package, from_cap) {
-            let content = Content::read(channel)?;
+            let content = Content::read(channel, true)?;
             let instance = arguments.instance.unwrap_or(module);
             let removal = package.check(gp, &content, &arguments.how, vec![instance])?;
             let new = request(package.aid(), module, instance, arguments);

@@ -29,7 +29,8 @@ pub fn run(gp: &Gp<'_>, arguments: &LoadArgs) -> Result<(), CliError> {
     let package = Package::read(gp, &arguments.cap, &arguments.how)?;
     // What a load file says is known to whoever has the CAP: integrity is what the load needs.
     gp.with_channel(LevelChoice::Integrity, |channel, _| {
-        let content = Content::read(channel)?;
+        // Who else uses the load file matters only when it goes.
+        let content = Content::read(channel, arguments.how.replace)?;
         let removal = package.check(gp, &content, &arguments.how, Vec::new())?;
         let mut plan = Plan::new(gp.app);
         plan_removal(&mut plan, &removal)?;
@@ -55,9 +56,9 @@ pub struct Content {
 }
 
 impl Content {
-    /// Reads it: three commands.
-    pub fn read(channel: &mut impl Exchange) -> Result<Self, CliError> {
-        let registry = workflow::read_content(channel)?;
+    /// Reads it: the load files and the free memory, and the applications where they matter.
+    pub fn read(channel: &mut impl Exchange, with_applications: bool) -> Result<Self, CliError> {
+        let registry = workflow::read_content(channel, with_applications)?;
         let resources = workflow::get_data(channel, TAG_EXTENDED_RESOURCES)?;
         Ok(Self { registry, resources: resources.and_then(|bytes| ExtendedResources::parse(&bytes)) })
     }
