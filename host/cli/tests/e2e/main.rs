@@ -8,6 +8,7 @@ mod cap;
 mod gp;
 mod gp_script;
 mod in_process;
+mod jpki;
 mod pcsc;
 mod pcsc_opensc;
 mod pcsc_suites;
