@@ -545,8 +545,16 @@ fn a_card_pulled_in_the_middle_ends_in_exit_6_and_the_same_command_goes_on() {
     while !fs::read_dir(&records).is_ok_and(|mut files| files.next().is_some()) {
         std::thread::sleep(Duration::from_millis(5));
     }
+    // The program sleeps while the card leaves, so that it cannot be done by then.
+    let signal = |name: &str| {
+        let status = Command::new("kill").args([name, &child.id().to_string()]).status();
+        assert!(status.unwrap().success(), "kill {name}");
+    };
+    signal("-STOP");
     // Ctrl-C takes the card from the reader and keeps it in its file.
     let _ = sim.interrupt();
+    std::thread::sleep(Duration::from_secs(1));
+    signal("-CONT");
     let pulled = finish(child, "personalize with the card pulled", Duration::from_secs(30));
     assert_eq!(code(&pulled), 6, "{}", text(&pulled));
     Reader::wait_until_empty();
