@@ -285,6 +285,43 @@ fn the_user_changes_pin_and_password_from_a_file_or_a_pipe() {
 }
 
 #[test]
+fn what_is_typed_on_a_terminal_is_asked_for_twice_and_not_shown() {
+    use std::io::{Read, Write};
+    let Some(()) = require(&[("script", "--version")]) else { return };
+    let lab = Lab::new("phone");
+    let line =
+        format!("'{}' jpki pin change auth --state '{}'", env!("CARGO_BIN_EXE_jpkise"), lab.name("card"));
+    let mut child = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env("JPKISE_LANG", "en")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    let mut screen = child.stdout.take().unwrap();
+    let mut seen = String::new();
+    let mut byte = [0];
+    // Each line is typed when its question is there: before that the terminal itself would show it.
+    for (question, typed) in [("left\r\nPIN: ", "1234"), ("New PIN: ", "8642"), ("Once more: ", "8642")] {
+        while !seen.ends_with(question) {
+            assert_eq!(screen.read(&mut byte).unwrap(), 1, "no {question:?} in {seen}");
+            seen.push(char::from(byte[0]));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        keyboard.write_all(format!("{typed}\n").as_bytes()).unwrap();
+    }
+    let mut rest = String::new();
+    screen.read_to_string(&mut rest).unwrap();
+    seen.push_str(&rest);
+    assert!(child.wait().unwrap().success(), "{seen}");
+    for secret in ["1234", "8642"] {
+        assert!(!seen.contains(secret), "{secret} is on the screen: {seen}");
+    }
+    ok(lab.jpki(&["auth"]).env("JPKISE_PIN", "8642"));
+}
+
+#[test]
 fn hold_release_revocation_and_deletion_are_attested_and_need_consent() {
     let lab = Lab::new("phone");
     fs::write(lab.path("m"), "m").unwrap();
@@ -524,6 +561,16 @@ fn a_card_behind_a_reader_is_used_and_personalised_like_the_simulated_one() {
     Reader::wait_until_empty();
     let gone = run(&mut at_reader(&["pin", "status"]));
     assert_eq!(code(&gone), 3, "{}", text(&gone));
+
+    // The plastic card's profile: its authentication certificate needs no PIN.
+    let _sim = Sim::start(&reader, &["--personalized", "--token", "card"]);
+    let read = ok(&mut at_reader(&["cert", "auth"]));
+    assert!(read.contains("digitalSignature"), "{read}");
+    fs::write(lab.path("m"), "m").unwrap();
+    ok(at_reader(&["sign", "m", "-o", "m.p7s"]).env("JPKISE_PASSWORD", PASSWORD));
+    let held = run(&mut at_reader(&["hold", "sign", "--yes"]));
+    assert_eq!(code(&held), 2, "a real card's keys are never guessed: {}", text(&held));
+    ok(&mut at_reader(&["hold", "sign", "--yes", "--lab"]));
 }
 
 #[test]
