@@ -9,6 +9,7 @@ mod gp;
 mod gp_script;
 mod in_process;
 mod lab;
+mod jpki;
 mod pcsc;
 mod pcsc_opensc;
 mod pcsc_suites;

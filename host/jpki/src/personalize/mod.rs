@@ -178,7 +178,7 @@ pub fn personalize<C: AdminChannel, R: RngCore + CryptoRng>(
             let found = admin.attest(rng).map_err(&at)?;
             let mut work = plan.work(|key| found.key(key).state)?;
             if plan.start == Start::Resume {
-                for w in work.iter_mut().filter(|w| w.delete) {
+                for w in work.iter_mut().filter(|w| w.deletes()) {
                     let Some(request) = issuer.earlier(w.key) else { continue };
                     let public_key = admin.public_key(w.key).map_err(&at)?;
                     if request.key() == public_key.rsa() {
@@ -192,13 +192,13 @@ pub fn personalize<C: AdminChannel, R: RngCore + CryptoRng>(
     };
     tracker.of = steps(plan.start != Start::Fresh, &work, plan.refresh).len();
 
-    for w in work.iter().filter(|w| w.delete) {
+    for w in work.iter().filter(|w| w.deletes()) {
         let at = tracker.begin(Step::Delete(w.key));
         admin.delete(w.key, rng).map_err(at)?;
     }
     let mut certified = Vec::new();
     let mut waiting = Vec::new();
-    for w in work.iter().filter(|w| w.issue) {
+    for w in work.iter().filter(|w| w.issues()) {
         let (request, public_key) = match kept_keys.iter().position(|(key, ..)| *key == w.key) {
             Some(index) => {
                 let (_, request, public_key) = kept_keys.swap_remove(index);

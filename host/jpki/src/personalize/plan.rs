@@ -104,40 +104,62 @@ impl fmt::Display for Step {
     }
 }
 
+/// What becomes of a key pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Make {
+    /// It is there and certified.
+    Nothing,
+    /// There is none.
+    New,
+    /// It is deleted first.
+    Anew,
+    /// It is there with its request, and lacks the certificate.
+    Certificate,
+}
+
 /// What one key needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct KeyWork {
     pub(super) key: KeyRef,
-    pub(super) delete: bool,
-    pub(super) generate: bool,
-    pub(super) issue: bool,
+    make: Make,
     pub(super) secret: bool,
 }
 
 impl KeyWork {
-    pub(super) const fn is_needed(self) -> bool {
-        self.issue || self.secret
+    pub(super) fn deletes(self) -> bool {
+        self.make == Make::Anew
+    }
+
+    fn generates(self) -> bool {
+        matches!(self.make, Make::New | Make::Anew)
+    }
+
+    pub(super) fn issues(self) -> bool {
+        self.make != Make::Nothing
+    }
+
+    pub(super) fn is_needed(self) -> bool {
+        self.issues() || self.secret
     }
 
     /// The key is there with its request: nothing of it is made anew.
     pub(super) fn keep(&mut self) {
-        self.delete = false;
-        self.generate = false;
+        self.make = Make::Certificate;
     }
 }
 
 /// What a key in this state needs.
 fn work(key: KeyRef, state: KeyState, start: Start, hand_over: bool) -> Result<KeyWork, PersonalizeError> {
-    let (delete, issue, secret) = match (start, state) {
-        (_, KeyState::Empty) => (false, true, true),
-        (Start::Replace, _) | (Start::Resume, KeyState::Keyed) => (true, true, true),
-        (Start::Resume, KeyState::Certified) => (false, false, true),
-        (Start::Resume, KeyState::Active) => (false, false, false),
+    let (make, secret) = match (start, state) {
+        (_, KeyState::Empty) => (Make::New, true),
+        (Start::Replace, _) | (Start::Resume, KeyState::Keyed) => (Make::Anew, true),
+        (Start::Resume, KeyState::Certified) => (Make::Nothing, true),
+        (Start::Resume, KeyState::Active) => (Make::Nothing, false),
         (Start::Resume, KeyState::Held | KeyState::Revoked) | (Start::Fresh, _) => {
             return Err(PersonalizeError::State { key, state })
         }
     };
-    Ok(KeyWork { key, delete, generate: issue, issue, secret: secret && hand_over })
+    Ok(KeyWork { key, make, secret: secret && hand_over })
 }
 
 /// The steps of a run, in order.
@@ -146,9 +168,9 @@ pub(super) fn steps(inspected: bool, work: &[KeyWork], refresh: bool) -> Vec<Ste
     if inspected {
         steps.push(Step::Inspect);
     }
-    steps.extend(work.iter().filter(|w| w.delete).map(|w| Step::Delete(w.key)));
-    for w in work.iter().filter(|w| w.issue) {
-        if w.generate {
+    steps.extend(work.iter().filter(|w| w.deletes()).map(|w| Step::Delete(w.key)));
+    for w in work.iter().filter(|w| w.issues()) {
+        if w.generates() {
             steps.extend([Step::Generate(w.key), Step::ReadKey(w.key), Step::Prove(w.key)]);
         }
         steps.push(Step::Issue(w.key));

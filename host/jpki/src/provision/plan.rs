@@ -418,6 +418,9 @@ impl PlanFile {
         if self.applet.auth_media.is_some() != self.applet.sign_media.is_some() {
             return wrong("applet.auth-media and applet.sign-media come together (tag 84 holds both)");
         }
+        if self.access_rules.is_some() && keys.issuer.is_none() {
+            return wrong("[access-rules] are written through the issuer's domain: name keys.issuer");
+        }
         if matches!(self.ca, CaPart::Files { .. }) && self.subscriber.is_some() {
             return wrong("[subscriber] is for the test CA; another CA knows whom it certifies");
         }
@@ -514,7 +517,7 @@ mod tests {
              [\"free-auth-certificate\", \"blocked-is-6983\"]\nadmin-media-refused = [\"contactless\"]\nauth-media = \
              [\"contact\", \"contactless\"]\nsign-media = [\"contact\"]\n[token]\nprofile = \"card\"\nserial = \
              \"77\"\n[subscriber]\nname = \"試験\"\nbirth = 1990-04-02\nsex = \"female\"\naddress = \"x\"\nprefecture = \
-             \"Tokyo-to\"\nmunicipality = \"Chiyoda-ku\"\n[user]\nsecrets = \"later\"\n[access-rules]\nfile = \"rules\"\n"
+             \"Tokyo-to\"\nmunicipality = \"Chiyoda-ku\"\n[user]\nsecrets = \"later\"\n"
         );
         let plan = PlanFile::parse(&text).unwrap();
         let label = hex::encode("JPKIAPICCTOKEN2");
@@ -558,6 +561,7 @@ mod tests {
             ("env:OWN", "env:OWN\"\nown-kvn = \"20", "another version"),
             ("env:OWN", "env:OWN\"\nown-kvn = \"80", "01 to 7F"),
             ("[keys]", "[token]\nserial = \"12345678901234567\"\n[keys]", "too long"),
+            ("[keys]", "[access-rules]\nfile = \"r\"\n[keys]", "keys.issuer"),
             ("[keys]", "[applet]\nauth-media = [\"contact\"]\n[keys]", "come together"),
         ] {
             let error = PlanFile::parse(&SMALLEST.replace(from, to)).unwrap_err().to_string();

@@ -5,6 +5,7 @@
 //! | [`Step::Identity`], [`Step::Authenticate`] | SEI-TSM | reads who the card is, opens the issuer security domain |
 //! | [`Step::CreateDomain`] to [`Step::Extradite`] | SEI-TSM | makes the SP's domain, installs the applet, hands it over |
 //! | [`Step::Personalize`] | SP-TSM | keys on the card, requests, certificates, temporary secrets, attestation |
+//! | [`Step::RotateKeys`] | SP-TSM | the domain's first keys give way to its own, proven by a channel and an attestation |
 //! | [`Step::ReadCertificates`], [`Step::Sign`] | user | with PIN and password |
 //! | [`Step::Verify`], [`Step::VerifyOpenssl`] | relying party | twice, by two programs |
 //! | [`Step::Access`] | apps on the phone | the listed one gets through, a re-signed and an unlisted one do not |
@@ -44,7 +45,7 @@ pub enum Step {
     Authenticate,
     /// The SP's security domain is installed.
     CreateDomain,
-    /// It gets its own keys, proven by a channel opened with them.
+    /// It gets a first set of keys, proven by a channel opened with them.
     DomainKeys,
     /// The JPKI applet is installed, together with its access rules where the card has an ARA-M.
     InstallApplet,
@@ -52,6 +53,8 @@ pub enum Step {
     Extradite,
     /// The SP-TSM personalises it, the user sets PIN and password.
     Personalize,
+    /// The domain's first key set gives way to the SP's own.
+    RotateKeys,
     /// Certificates are read back under their conditions.
     ReadCertificates,
     /// A message is signed with each key.
@@ -68,7 +71,7 @@ pub enum Step {
 
 impl Step {
     /// All of them, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Identity,
         Self::Authenticate,
         Self::CreateDomain,
@@ -76,6 +79,7 @@ impl Step {
         Self::InstallApplet,
         Self::Extradite,
         Self::Personalize,
+        Self::RotateKeys,
         Self::ReadCertificates,
         Self::Sign,
         Self::Verify,
@@ -94,6 +98,7 @@ impl Step {
             Self::InstallApplet => "install-applet",
             Self::Extradite => "extradite",
             Self::Personalize => "personalize",
+            Self::RotateKeys => "rotate-keys",
             Self::ReadCertificates => "read-certificates",
             Self::Sign => "sign",
             Self::Verify => "verify",
@@ -182,6 +187,7 @@ pub fn run<T: Transport>(
     let mut run = Run { card, events, steps: Vec::new() };
     let provided = sei_tsm::provide(&mut run, options, &apps::rules()?)?;
     let issued = sp_tsm::personalize(&mut run, options)?;
+    sp_tsm::rotate_keys(&mut run)?;
     issued.write(out)?;
     let read = user::read_certificates(&mut run, options, &issued)?;
     let signed = user::sign(&mut run, options, &read, out)?;
@@ -220,5 +226,5 @@ pub fn provision<T: Transport>(
     let mut run = Run { card, events, steps: Vec::new() };
     sei_tsm::provide(&mut run, options, &[])?;
     sp_tsm::personalize(&mut run, options)?;
-    Ok(())
+    sp_tsm::rotate_keys(&mut run)
 }

@@ -13,16 +13,18 @@ use jpkise_gp::workflow::{
     DomainRequest, LevelChoice,
 };
 use jpkise_jpki::edge::install::InstallParameters;
-use jpkise_jpki::edge::{INSTANCE_AID, MODULE_AID, PACKAGE_AID, SP_DOMAIN_AID, SP_KEY_VERSION};
+use jpkise_jpki::edge::{INSTANCE_AID, MODULE_AID, PACKAGE_AID, SP_DOMAIN_AID};
 use jpkise_wire::scp03::SecurityLevel;
 use rand::rngs::OsRng;
 
 use super::error::ChainError;
 use super::{Fact, Options, Run, Step};
-use crate::secrets;
+use crate::simulator;
 
 /// i parameter asked of the SP's domain: pseudo-random challenge, R-MAC, R-ENCRYPTION.
 const DOMAIN_I: u8 = 0x70;
+/// Version of the domain's first keys, the public test key: the SP-TSM replaces them.
+pub(super) const FIRST_KEY_VERSION: u8 = 0x20;
 
 /// What came of it.
 pub(super) struct Provided {
@@ -109,12 +111,12 @@ fn domain_keys<T: Transport>(
     options: &Options,
     facts: &mut Vec<Fact>,
 ) -> Result<(), ChainError> {
-    let keys = secrets::sp_keys()?;
+    let keys = simulator::test_keys()?;
     let to_domain = ChannelOptions { aid: Some(SP_DOMAIN_AID), ..issuer_channel() };
     let mut session = open_channel(card, &options.issuer_keys, &to_domain, &mut OsRng)?;
-    let report = put_keys(&mut session, &keys, Destination::add(SP_KEY_VERSION)?, KeyBlock::default())?;
+    let report = put_keys(&mut session, &keys, Destination::add(FIRST_KEY_VERSION)?, KeyBlock::default())?;
     drop(session);
-    let proven = open_channel(card, &keys, &to_domain.with_kvn(SP_KEY_VERSION), &mut OsRng)?;
+    let proven = open_channel(card, &keys, &to_domain.with_kvn(FIRST_KEY_VERSION), &mut OsRng)?;
     let values: Vec<String> = report.check_values.iter().map(ToString::to_string).collect();
     facts.push(Fact::new("key-check-values", values.join(" ")));
     facts.extend(session_facts(proven.info(), proven.level()));

@@ -24,7 +24,7 @@ pub fn read(bench: &mut dyn Bench) -> Vec<(String, String)> {
     let Ok(identity) = read_identity(&mut session) else { return facts };
     if let Some(cplc) = &identity.cplc {
         facts.push(("cplc".to_owned(), hex::encode_upper(&cplc.raw)));
-        facts.push(("chip".to_owned(), cplc.chip_id()));
+        facts.extend(cplc.value.as_ref().map(|cplc| ("chip".to_owned(), cplc.chip_id())));
     }
     for (name, value) in [("iin", &identity.iin), ("cin", &identity.cin)] {
         facts.extend(value.as_ref().map(|v| (name.to_owned(), hex::encode_upper(v))));

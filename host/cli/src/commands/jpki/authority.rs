@@ -28,7 +28,7 @@ pub enum Authority {
     /// The test CA and whom it certifies.
     Test(Box<Hierarchy>, Box<Subscriber>),
     /// Files.
-    Files(Files),
+    Files(Box<Files>),
 }
 
 /// Requests out, certificates in.
@@ -68,12 +68,12 @@ impl Authority {
                 };
                 let folder = loaded.path(folder);
                 fs::create_dir_all(&folder).map_err(CliError::from)?;
-                Ok(Self::Files(Files {
+                Ok(Self::Files(Box::new(Files {
                     folder,
                     chip: chip.to_owned(),
                     cas: [ca(auth_ca)?, ca(sign_ca)?],
                     subjects: [subject(KeyRef::Auth)?, subject(KeyRef::Sign)?],
-                }))
+                })))
             }
         }
     }

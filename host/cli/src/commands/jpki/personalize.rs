@@ -263,10 +263,8 @@ fn chip_of(target: &mut Target) -> String {
 fn say(app: &App, event: Event) {
     match event {
         Event::Stage(stage) => app.talk(&Text::new(format!("stage-{}", stage.id()))),
-        Event::Load(progress) => {
-            if progress.blocks == progress.of_blocks {
-                app.talk(&Text::new("jpki-loaded").with("blocks", progress.blocks));
-            }
+        Event::Load(progress) if progress.blocks == progress.of_blocks => {
+            app.talk(&Text::new("jpki-loaded").with("blocks", progress.blocks));
         }
         Event::Step(personalize::Event::Step { step, number, of }) => {
             let text = Text::new("jpki-step")

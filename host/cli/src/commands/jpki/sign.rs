@@ -156,14 +156,14 @@ fn scheme_id(name: SchemeName) -> String {
 
 /// Challenge and response with the authentication key: what a server does to know who is there.
 pub fn authenticate(app: &App, arguments: &JpkiArgs, own: &AuthArgs) -> Result<(), CliError> {
-    let challenge = match &own.challenge {
-        Some(given) => given.0.clone(),
-        None => {
+    let challenge = own.challenge.as_ref().map_or_else(
+        || {
             let mut random = vec![0; CHALLENGE];
             OsRng.fill_bytes(&mut random);
             random
-        }
-    };
+        },
+        |given| given.0.clone(),
+    );
     if !CHALLENGE_LENGTHS.contains(&challenge.len()) {
         return Err(CliError::new(Exit::Usage, Text::new("err-challenge")));
     }
