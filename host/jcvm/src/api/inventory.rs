@@ -102,9 +102,11 @@ fn constants(class: &str, prefix: &str) -> Vec<(String, i32)> {
     class.fields.iter().filter(|f| f.name.starts_with(prefix)).filter_map(field).collect()
 }
 
+/// Whether an algorithm is there.
+type Rule = fn(i8) -> bool;
+
 fn algorithms(text: &mut String) {
     text.push_str("\n| class | there | throws NO_SUCH_ALGORITHM |\n|---|---|---|\n");
-    type Rule = fn(i8) -> bool;
     let rows: [(&str, &str, &str, Rule); 5] = [
         ("MessageDigest", "javacard/security/MessageDigest", "ALG_", |n| {
             HashAlgorithm::from_number(n).is_some()

@@ -4,7 +4,7 @@ use jpkise_jcvm::{Card, NoServices, Process, Profile, Protocol};
 
 use super::bench::{cap, card, put, select};
 
-fn prepared(profile: Profile) -> Option<[Card; 2]> {
+fn prepared(profile: &Profile) -> Option<[Card; 2]> {
     let cap = cap("views")?;
     // Module 0 is View, 1 is Wide.
     Some([0, 1].map(|module| {
@@ -37,7 +37,7 @@ fn protocol_blocks_and_le_are_those_of_the_interface() {
         (T0, true, "4320000000", "8100FE00FE000100030107 9000"),
     ];
     for (protocol, contactless, apdu, expected) in rows {
-        let Some([mut view, _]) = prepared(Profile { protocol, ..Profile::default() }) else { return };
+        let Some([mut view, _]) = prepared(&Profile { protocol, ..Profile::default() }) else { return };
         let answer = send(&mut view, contactless, &hex::decode(apdu).unwrap());
         assert_eq!(answer, expected.replace(' ', ""), "{protocol:?} {contactless} {apdu}");
     }
@@ -80,7 +80,7 @@ fn data_arrives_in_as_many_pieces_as_the_card_has_room_for() {
         (profile(T0, Some(1), 261), 5, 1),
     ];
     for (profile, count, first) in rows {
-        let Some([mut view, _]) = prepared(profile.clone()) else { return };
+        let Some([mut view, _]) = prepared(&profile) else { return };
         // Case 3, then case 4: at T=0 the data takes the place of Le, and 256 is assumed.
         let t0 = profile.protocol == T0;
         let answer = send(&mut view, false, &with_data(count, &[]));
@@ -92,7 +92,7 @@ fn data_arrives_in_as_many_pieces_as_the_card_has_room_for() {
 
 #[test]
 fn extended_length_is_for_applets_that_say_so() {
-    let Some([mut view, mut wide]) = prepared(Profile::default()) else { return };
+    let Some([mut view, mut wide]) = prepared(&Profile::default()) else { return };
     let long = with_data(1000, &[0x00, 0x00]);
     assert_eq!(send(&mut view, false, &long), "6700");
     assert_eq!(send(&mut wide, false, &long), seen(254, 1000, 7, 32767));
