@@ -269,7 +269,7 @@ fn four(reader: &Reader) -> Option<Vec<Sim>> {
     }
 }
 
-const READERS: [&str; 4] = ["Virtual PCD 00 00", "Virtual PCD 00 01", "Second PCD 01 00", "Second PCD 01 01"];
+const READERS: [&str; 4] = ["Virtual PCD 00 00", "Virtual PCD 00 01", "Second PCD 00 00", "Second PCD 00 01"];
 
 #[test]
 fn four_readers_at_once_give_one_report_with_a_column_each() {
