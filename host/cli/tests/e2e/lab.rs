@@ -333,7 +333,7 @@ fn a_named_card_may_be_changed_and_a_pulled_one_ends_in_a_whole_report() {
         assert!(started.elapsed() < Duration::from_secs(60), "the soak test does not begin");
         sleep(Duration::from_millis(50));
     }
-    sim.interrupt();
+    drop(sim);
     let output = finish(child, "jpkise lab run", Duration::from_secs(90));
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     let report = json(&out.path().join("report.json"));
