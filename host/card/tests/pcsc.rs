@@ -1,9 +1,9 @@
 //! PC/SC through a real service and vsmartcard's virtual reader.
 //!
-//! Runs where `JPKISE_TEST_VPCD_CARD=HOST:PORT` names the port of a vpcd reader with nothing in it; skipped with a line
-//! elsewhere.
+//! Runs where `JPKISE_TEST_VPCD=HOST:PORT` names the port of a vpcd reader with nothing in it (`scripts/with-pcscd`);
+//! skipped with a line elsewhere.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -61,8 +61,8 @@ fn insert(address: &str) -> JoinHandle<()> {
 }
 
 fn with_card(test: impl FnOnce(&str)) {
-    let Ok(address) = std::env::var("JPKISE_TEST_VPCD_CARD") else {
-        eprintln!("skipped: JPKISE_TEST_VPCD_CARD does not name a virtual reader");
+    let Ok(address) = std::env::var("JPKISE_TEST_VPCD") else {
+        eprintln!("skipped: JPKISE_TEST_VPCD does not name a virtual reader");
         return;
     };
     let guard = READER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -71,10 +71,28 @@ fn with_card(test: impl FnOnce(&str)) {
     let name = find_reader(&readers, Some("Virtual PCD 00 00")).unwrap().name.clone();
     wait_for_card(&name, LIMIT).unwrap();
     test(&name);
+    // A card that was never told to leave would be waited for without end.
+    let deadline = Instant::now() + LIMIT;
+    while !card.is_finished() {
+        assert!(Instant::now() < deadline, "the card was not told to leave");
+        thread::sleep(Duration::from_millis(20));
+    }
     card.join().unwrap();
     // The service looks every 400 ms, in several states one after the other: a card swapped faster goes unseen.
     thread::sleep(Duration::from_secs(2));
     drop(guard);
+}
+
+/// Tells the card to leave. Another program's reset, heard first, comes in place of the command, which then never went out.
+fn send_away(card: &mut PcscTransport) {
+    let error = loop {
+        match card.transmit(&[0, 0xFF, 0, 0]) {
+            Err(TransportError::Reset) => {}
+            Err(error) => break error,
+            Ok(answer) => panic!("a card that left answers {answer:02X?}"),
+        }
+    };
+    assert!(!matches!(error, TransportError::Timeout(_)), "{error}");
 }
 
 #[test]
@@ -94,7 +112,25 @@ fn commands_resets_and_transactions_go_through() {
         card.end().unwrap();
         assert!(card.reset().unwrap().starts_with(&[0x3B]));
         card.end().unwrap();
-        card.transmit(&[0, 0xFF, 0, 0]).unwrap_err();
+        send_away(&mut card);
+    });
+}
+
+#[test]
+fn who_is_given_up_while_waiting_does_not_reset_the_card_of_the_one_it_waited_for() {
+    with_card(|name| {
+        let mut card = PcscTransport::connect(name, ConnectOptions::default()).unwrap();
+        card.begin().unwrap();
+        let options =
+            ConnectOptions { connect_timeout: Duration::from_millis(300), ..ConnectOptions::default() };
+        PcscTransport::connect(name, options).and_then(|mut other| other.begin()).unwrap_err();
+        card.end().unwrap();
+        // The one given up gets its turn now, finds nobody who still wants it, and leaves.
+        for _ in 0..20 {
+            card.transmit(&[0, 0xB0, 0, 0]).unwrap();
+            thread::sleep(Duration::from_millis(50));
+        }
+        send_away(&mut card);
     });
 }
 
@@ -109,7 +145,7 @@ fn exchanges_are_quick() {
         }
         eprintln!("{:?} per exchange", start.elapsed() / 500);
         card.end().unwrap();
-        card.transmit(&[0, 0xFF, 0, 0]).unwrap_err();
+        send_away(&mut card);
     });
 }
 

@@ -2,12 +2,18 @@
 //!
 //! Changes nothing on the card: SELECT, and the commands that everybody may send.
 
+use std::fs;
 use std::path::Path;
 
-use jpkise_card::pcsc::{find_reader, list_readers, ConnectOptions, FindReaderError, PcscTransport, Reader};
+use jpkise_card::pcsc::{
+    find_reader, list_readers, ConnectOptions, FindReaderError, PcscTransport, Reader, Usage,
+};
 use jpkise_card::{Card, TransportError};
-use jpkise_gp::scp03::{ScpError, Session};
-use jpkise_jpki::edge::{KeyRef, KeyState};
+use jpkise_gp::ara::answer::read_all;
+use jpkise_gp::ara::{Reading, ARA_M_AID};
+use jpkise_gp::scp03::{ScpError, Selected, Session};
+use jpkise_gp::workflow::read_identity;
+use jpkise_jpki::edge::{AppletVersion, KeyRef, KeyState};
 use jpkise_jpki::{ClientError, JpkiClient};
 
 /// What is looked at, in order; each needs the one before it.
@@ -23,26 +29,41 @@ pub enum Check {
     Reader,
     /// A card is in it.
     Card,
+    /// Nobody keeps it from us.
+    Holder,
     /// It answered the reset.
     Atr,
     /// The issuer security domain can be selected.
     Isd,
+    /// What it says of GlobalPlatform version and secure channel.
+    Profile,
+    /// The published test keys open it; looked at only when asked for.
+    TestKeys,
+    /// An ARA-M, and how many rules it holds.
+    Ara,
     /// The JPKI application can be selected.
     Applet,
+    /// Its version, for this project's applet.
+    Version,
     /// Its keys are in use.
     State,
 }
 
 impl Check {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 14] = [
         Self::Service,
         Self::Permission,
         Self::Driver,
         Self::Reader,
         Self::Card,
+        Self::Holder,
         Self::Atr,
         Self::Isd,
+        Self::Profile,
+        Self::TestKeys,
+        Self::Ara,
         Self::Applet,
+        Self::Version,
         Self::State,
     ];
 
@@ -54,9 +75,14 @@ impl Check {
             Self::Driver => "driver",
             Self::Reader => "reader",
             Self::Card => "card",
+            Self::Holder => "holder",
             Self::Atr => "atr",
             Self::Isd => "isd",
+            Self::Profile => "profile",
+            Self::TestKeys => "test-keys",
+            Self::Ara => "ara",
             Self::Applet => "applet",
+            Self::Version => "version",
             Self::State => "state",
         }
     }
@@ -69,7 +95,7 @@ pub enum Verdict {
     Good,
     /// Not in order.
     Bad,
-    /// Could not be looked at, because of what failed before.
+    /// Was not looked at: something before it failed, nobody asked for it, or the card has no such thing.
     NotChecked,
 }
 
@@ -95,6 +121,16 @@ pub struct Tries {
     pub pin: u8,
     /// Of the signature password.
     pub password: u8,
+}
+
+/// What to look at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Questions<'q> {
+    /// Reader, as in `--reader`.
+    pub reader: Option<&'q str>,
+    /// Whether to try the published test keys. It begins a handshake and ends it before the card could count a failure;
+    /// some cards count even that, so it is done on nobody's card unasked.
+    pub test_keys: bool,
 }
 
 /// Where pcscd's configuration of vpcd stands (Debian, Ubuntu, Fedora, upstream).
@@ -127,8 +163,11 @@ impl Findings {
     }
 }
 
-/// Looks at everything; `reader` as in `--reader`. `watch` is shown the card before the first command goes to it.
-pub fn examine(reader: Option<&str>, watch: &mut dyn FnMut(&mut Card<PcscTransport>)) -> Vec<Finding> {
+/// Looks at everything. `watch` is shown the card before the first command goes to it.
+pub fn examine(
+    questions: &Questions<'_>,
+    watch: &mut dyn FnMut(&mut Card<PcscTransport>),
+) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
     let readers = match list_readers() {
         Ok(readers) => readers,
@@ -145,22 +184,70 @@ pub fn examine(reader: Option<&str>, watch: &mut dyn FnMut(&mut Card<PcscTranspo
     findings.good(Check::Service, "");
     findings.good(Check::Permission, "");
     driver(&mut findings, &readers);
-    if let Some(reader) = choose(&mut findings, &readers, reader) {
+    if let Some(reader) = choose(&mut findings, &readers, questions.reader) {
         if let Some(mut connected) = card(&mut findings, reader) {
             watch(&mut connected);
+            card_manager(&mut findings, &mut connected, questions.test_keys);
             applications(&mut findings, &mut connected);
         }
     }
     findings.finish()
 }
 
-/// Only where there is no other reader is the virtual one missed.
+/// Only where there is no other reader is the virtual one missed. A removed package leaves its configuration behind, so
+/// the driver that it names must be there too.
 fn driver(findings: &mut Findings, readers: &[Reader]) {
-    match VPCD_CONFIGURATION.into_iter().find(|path| Path::new(path).exists()) {
-        Some(path) => findings.good(Check::Driver, path),
+    let found = VPCD_CONFIGURATION.into_iter().find_map(|path| {
+        let configuration = fs::read_to_string(path).ok()?;
+        library(&configuration).filter(|library| Path::new(library).exists()).map(str::to_owned)
+    });
+    match found {
+        Some(library) => findings.good(Check::Driver, library),
         None if readers.is_empty() => findings.bad(Check::Driver, "", "driver"),
         None => {}
     }
+}
+
+/// The driver that an entry of reader.conf(5) names.
+fn library(configuration: &str) -> Option<&str> {
+    configuration.lines().find_map(|line| {
+        let value = line.trim_start().strip_prefix("LIBPATH")?;
+        value.starts_with([' ', '\t']).then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// Who has the card already: the service tells how, the system which programs use the service at all.
+fn holder(findings: &mut Findings, reader: &Reader) {
+    let programs = programs_with_pcsc().join(", ");
+    match reader.usage {
+        Usage::Exclusive => findings.bad(Check::Holder, programs, "card-busy"),
+        Usage::Shared => findings.good(Check::Holder, programs),
+        Usage::Free => findings.good(Check::Holder, ""),
+    }
+}
+
+/// Names of other processes that have loaded the PC/SC library, where the system shows that to us.
+fn programs_with_pcsc() -> Vec<String> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let own = std::process::id().to_string();
+    let mut names: Vec<String> = processes
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.bytes().all(|b| b.is_ascii_digit()) && name != own
+        })
+        .filter(|entry| {
+            fs::read_to_string(entry.path().join("maps")).is_ok_and(|maps| maps.contains("libpcsclite.so"))
+        })
+        .filter_map(|entry| {
+            let name = fs::read_to_string(entry.path().join("comm")).ok()?;
+            let name = name.trim().to_owned();
+            (name != "pcscd").then(|| format!("{name} ({})", entry.file_name().to_string_lossy()))
+        })
+        .collect();
+    names.sort();
+    names
 }
 
 fn choose<'a>(findings: &mut Findings, readers: &'a [Reader], wanted: Option<&str>) -> Option<&'a Reader> {
@@ -196,6 +283,7 @@ fn card(findings: &mut Findings, reader: &Reader) -> Option<Card<PcscTransport>>
         return None;
     };
     findings.good(Check::Card, "");
+    holder(findings, reader);
     findings.good(Check::Atr, hex::encode_upper(atr));
     match PcscTransport::connect(&reader.name, ConnectOptions::default()) {
         Ok(transport) => Some(Card::new(transport)),
@@ -207,16 +295,52 @@ fn card(findings: &mut Findings, reader: &Reader) -> Option<Card<PcscTransport>>
     }
 }
 
-fn applications(findings: &mut Findings, card: &mut Card<PcscTransport>) {
-    match Session::select(card, None) {
-        Ok(session) => {
-            findings.good(Check::Isd, session.aid().map(ToString::to_string).unwrap_or_default());
+/// The issuer security domain, what it says of itself, and the ARA-M.
+fn card_manager(findings: &mut Findings, card: &mut Card<PcscTransport>, test_keys: bool) {
+    let mut session = match Session::select(card, None) {
+        Ok(session) => session,
+        Err(ScpError::Card(error)) => return findings.bad(Check::Isd, error.to_string(), "card-mute"),
+        Err(error) => return findings.bad(Check::Isd, error.to_string(), "isd"),
+    };
+    findings.good(Check::Isd, session.aid().map(ToString::to_string).unwrap_or_default());
+    if let Ok(identity) = read_identity(&mut session) {
+        if let Some(data) = identity.card_data.as_ref().and_then(|d| d.value.as_ref()) {
+            let version = data.gp_version.iter().map(|version| format!("GlobalPlatform {version}"));
+            let protocols = data.protocols.iter().map(|p| format!("SCP{:02X} i={:02X}", p.scp, p.i));
+            findings.good(Check::Profile, version.chain(protocols).collect::<Vec<_>>().join(", "));
         }
-        Err(ScpError::Card(error)) => {
-            return findings.bad(Check::Isd, error.to_string(), "card-mute");
-        }
-        Err(error) => findings.bad(Check::Isd, error.to_string(), "isd"),
     }
+    if test_keys {
+        opens_with_test_keys(findings, session);
+    }
+    access_rules(findings, card);
+}
+
+/// INITIALIZE UPDATE, and the card cryptogram looked at here: the card is not told how that came out.
+fn opens_with_test_keys(findings: &mut Findings, session: Session<'_, PcscTransport, Selected>) {
+    let Ok(keys) = crate::simulator::test_keys() else { return };
+    match session.initialize_update(&keys, 0, &mut rand::rngs::OsRng) {
+        Ok(session) => {
+            findings.bad(Check::TestKeys, format!("KVN {:02X}", session.info().set.kvn), "test-keys");
+        }
+        Err(ScpError::Cryptogram(_)) => findings.good(Check::TestKeys, ""),
+        Err(error) => findings.add(Check::TestKeys, Verdict::NotChecked, error.to_string(), None),
+    }
+}
+
+/// Whether there is an ARA-M, and how many rules it tells everybody.
+fn access_rules(findings: &mut Findings, card: &mut Card<PcscTransport>) {
+    let selected = card.send(&jpkise_gp::commands::select::select(ARA_M_AID.as_bytes()));
+    if !selected.is_ok_and(|answer| answer.sw.is_success()) {
+        return;
+    }
+    match read_all(|command| card.send(command), Reading::Strict) {
+        Ok(list) => findings.good(Check::Ara, list.rules.len().to_string()),
+        Err(error) => findings.bad(Check::Ara, error.to_string(), "ara"),
+    }
+}
+
+fn applications(findings: &mut Findings, card: &mut Card<PcscTransport>) {
     let mut client = match JpkiClient::select(card) {
         Ok(client) => client,
         Err(ClientError::NoApplication(aid)) => {
@@ -224,6 +348,11 @@ fn applications(findings: &mut Findings, card: &mut Card<PcscTransport>) {
         }
         Err(error) => return findings.bad(Check::Applet, error.to_string(), "card-mute"),
     };
+    if let Ok(Some(version)) = client.version() {
+        let AppletVersion { major, minor, features, apdu_buffer } = version;
+        let detail = format!("{major}.{minor}, features {features:04X}, APDU buffer {apdu_buffer}");
+        findings.good(Check::Version, detail);
+    }
     match state(&mut client) {
         Ok(seen) => {
             findings.good(Check::Applet, seen.label);
@@ -264,4 +393,22 @@ fn state(client: &mut JpkiClient<'_, Card<PcscTransport>>) -> Result<Seen, Clien
     let active = KeyRef::ALL.into_iter().all(|key| status.key(key).state == KeyState::Active);
     let next = if active { blocked } else { Some("state") };
     Ok(Seen { label: label.unwrap_or_default(), detail: states.join(", "), tries, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::library;
+
+    #[test]
+    fn the_driver_is_read_from_the_configuration() {
+        for (text, found) in [
+            ("FRIENDLYNAME \"Virtual PCD\"\nLIBPATH   /usr/lib/x.so\n", Some("/usr/lib/x.so")),
+            ("  LIBPATH \"/a b.so\"", Some("/a b.so")),
+            ("#LIBPATH /no.so", None),
+            ("LIBPATHS /no.so", None),
+            ("", None),
+        ] {
+            assert_eq!(library(text), found, "{text}");
+        }
+    }
 }

@@ -100,6 +100,8 @@ fn drive(
     let mut card = match connect(reader, share) {
         Ok((card, opened)) => {
             if ready.send(Ok(opened)).is_err() {
+                // Given up while another's transaction was waited for: see below.
+                let _ = card.disconnect(Disposition::LeaveCard);
                 return;
             }
             card
@@ -109,8 +111,18 @@ fn drive(
             return;
         }
     };
-    let mut device = Device { buffer: Zeroizing::new(vec![0; MAX_ANSWER]), reader, share };
-    // Both loops end when the other side hangs up; dropping the card then resets it.
+    let mut device = Device { buffer: Zeroizing::new(vec![0; MAX_ANSWER]), reader, share, used: false };
+    serve(&mut card, &mut device, inbox, outbox);
+    // Dropping the card resets it, so that no verified PIN stays behind. Who never sent it anything leaves none, and may
+    // have been given up while it waited for somebody else's transaction to end: that one's session is not ours to end.
+    if !device.used {
+        let _ = card.disconnect(Disposition::LeaveCard);
+    }
+}
+
+/// Both loops end when the other side hangs up.
+fn serve(card: &mut Card, device: &mut Device<'_>, inbox: &Receiver<Request>, outbox: &Sender<Answer>) {
+    let (reader, share) = (device.reader, device.share);
     while let Ok(request) = inbox.recv() {
         let answer = match request {
             Request::Begin => match card.transaction() {
@@ -125,14 +137,14 @@ fn drive(
             },
             Request::End => Ok(Vec::new()),
             Request::Transmit(command) => {
-                let result = device.transmit(&card, &command);
+                let result = device.transmit(card, &command);
                 if matches!(result, Err(TransportError::Reset)) {
                     // The handle works again after a reconnection; what was selected is gone, and the caller told so.
                     let _ = card.reconnect(share, Protocols::ANY, Disposition::LeaveCard);
                 }
                 result
             }
-            Request::Reset => device.reset(&mut card),
+            Request::Reset => device.reset(card),
         };
         if outbox.send(answer).is_err() {
             return;
@@ -156,10 +168,13 @@ struct Device<'a> {
     buffer: Zeroizing<Vec<u8>>,
     reader: &'a str,
     share: ShareMode,
+    /// Whether the card was sent anything.
+    used: bool,
 }
 
 impl Device<'_> {
     fn transmit(&mut self, card: &Card, command: &[u8]) -> Answer {
+        self.used = true;
         match card.transmit(command, &mut self.buffer) {
             // Some drivers report success without an answer when the card has just gone.
             Ok([]) => Err(TransportError::Removed),

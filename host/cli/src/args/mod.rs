@@ -3,6 +3,7 @@
 mod ara;
 mod cap;
 mod card;
+mod doctor;
 pub mod gp;
 mod jpki;
 mod lab;
@@ -22,6 +23,7 @@ pub use jpki::{
     AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PersonalizeArgs, PinVerb, ResetArgs,
     SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
 };
+pub use doctor::DoctorArgs;
 pub use lab::LabArgs;
 pub use lab::LabVerb;
 pub use omapi::{OmapiArgs, OmapiRunArgs, OmapiVerb};
@@ -81,7 +83,7 @@ pub enum Command {
     /// Readers and the cards in them.
     Readers,
     /// Checks reader, driver, service, card and applet.
-    Doctor,
+    Doctor(DoctorArgs),
     /// CAP files: build, look into, verify.
     Cap {
         /// The verb.

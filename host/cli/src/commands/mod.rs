@@ -35,7 +35,7 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Demo(arguments) => demo::run(app, &arguments),
         Command::Sim(arguments) => sim::run(app, &arguments),
         Command::Readers => readers::run(app),
-        Command::Doctor => doctor::run(app),
+        Command::Doctor(arguments) => doctor::run(app, &arguments),
         Command::Cap { verb } => cap::run(app, &verb),
         Command::Gp(arguments) => gp::run(app, &arguments),
         Command::Jpki(arguments) => jpki::run(app, &arguments),

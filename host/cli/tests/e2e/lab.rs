@@ -269,7 +269,7 @@ fn four(reader: &Reader) -> Option<Vec<Sim>> {
     }
 }
 
-const READERS: [&str; 4] = ["Virtual PCD 00 00", "Virtual PCD 00 01", "Second PCD 01 00", "Second PCD 01 01"];
+const READERS: [&str; 4] = ["Virtual PCD 00 00", "Virtual PCD 00 01", "Second PCD 00 00", "Second PCD 00 01"];
 
 #[test]
 fn four_readers_at_once_give_one_report_with_a_column_each() {
@@ -333,7 +333,7 @@ fn a_named_card_may_be_changed_and_a_pulled_one_ends_in_a_whole_report() {
         assert!(started.elapsed() < Duration::from_secs(60), "the soak test does not begin");
         sleep(Duration::from_millis(50));
     }
-    sim.interrupt();
+    drop(sim);
     let output = finish(child, "jpkise lab run", Duration::from_secs(90));
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     let report = json(&out.path().join("report.json"));

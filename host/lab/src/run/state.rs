@@ -8,10 +8,10 @@ use jpkise_gp::commands::install::ForInstall;
 use jpkise_gp::commands::put_key::{Destination, KeyBlock};
 use jpkise_gp::keys::{KeySource, SoftwareKeys};
 use jpkise_gp::registry::Registry;
-use jpkise_gp::scp03::ScpError;
+use jpkise_gp::scp03::{ScpError, Session};
 use jpkise_gp::workflow::{
-    create_domain, delete, extradite, install, open_channel, put_keys, read_registry, ChannelOptions,
-    DomainRequest, LevelChoice,
+    create_domain, delete, delete_key, extradite, install, open_channel, put_keys, read_identity,
+    read_registry, ChannelOptions, DomainRequest, LevelChoice,
 };
 use jpkise_gp::GpError;
 use jpkise_jpki::ca::{Hierarchy, Subscriber};
@@ -42,12 +42,14 @@ pub struct Maker {
     sp: Rc<SoftwareKeys>,
     now: OffsetDateTime,
     hierarchy: Option<Hierarchy>,
+    /// Applications and key versions that were there before the lab did anything: they stay.
+    found: Option<(Vec<Aid>, Vec<u8>)>,
 }
 
 impl Maker {
     /// With the issuer's keys.
     pub fn new(issuer: Rc<dyn KeySource>, now: OffsetDateTime) -> Result<Self, KeyError> {
-        Ok(Self { issuer, sp: Rc::new(sp_keys()?), now, hierarchy: None })
+        Ok(Self { issuer, sp: Rc::new(sp_keys()?), now, hierarchy: None, found: None })
     }
 
     /// The key set of that name.
@@ -127,15 +129,27 @@ impl Maker {
         read_registry(&mut session)
     }
 
-    /// Takes the lab's own applications off the card.
-    fn clear(&self, card: &mut LabCard) -> Result<(), GpError> {
+    /// Takes off the card what the lab, or a case of it, has put there.
+    fn clear(&mut self, card: &mut LabCard) -> Result<(), GpError> {
+        let issuer = Rc::clone(&self.issuer);
         let registry = self.registry(card)?;
-        // The ARA-M stays: where the maker put it, it cannot be deleted, and other people's rules may be in it.
-        for aid in [INSTANCE_AID, SP_DOMAIN_AID] {
-            if registry.find(&aid).is_some() {
-                let mut session = open_channel(card, self.issuer.as_ref(), &issuer_channel(), &mut OsRng)?;
-                delete(&mut session, aid, false)?;
-            }
+        let versions = key_versions(card)?;
+        let is_ours = |aid: &Aid| [INSTANCE_AID, SP_DOMAIN_AID].contains(aid);
+        let (applications, keys) = self.found.get_or_insert_with(|| {
+            let all = registry.applications.iter().map(|entry| entry.aid);
+            (all.filter(|aid| !is_ours(aid)).collect(), versions.clone())
+        });
+        // Applets before the domains they are in: the newest first is the way back.
+        let added = registry.applications.iter().rev().map(|entry| entry.aid);
+        let mut added: Vec<Aid> = added.filter(|aid| !applications.contains(aid)).collect();
+        added.sort_by_key(|aid| *aid == SP_DOMAIN_AID);
+        for aid in added {
+            let mut session = open_channel(card, issuer.as_ref(), &issuer_channel(), &mut OsRng)?;
+            delete(&mut session, aid, false)?;
+        }
+        for kvn in versions.iter().filter(|kvn| !keys.contains(kvn)) {
+            let mut session = open_channel(card, issuer.as_ref(), &issuer_channel(), &mut OsRng)?;
+            delete_key(&mut session, *kvn)?;
         }
         Ok(())
     }
@@ -250,6 +264,14 @@ const fn profile(plastic: bool) -> TokenProfile {
 
 fn issuer_channel() -> ChannelOptions {
     ChannelOptions { level: LevelChoice::AtLeast(SecurityLevel::L03), ..ChannelOptions::default() }
+}
+
+/// Key versions of the issuer security domain, as everybody may ask them.
+fn key_versions(card: &mut LabCard) -> Result<Vec<u8>, GpError> {
+    let mut session = Session::select(card, None)?;
+    let identity = read_identity(&mut session)?;
+    let keys = identity.key_information.and_then(|datum| datum.value);
+    Ok(keys.map(|keys| keys.scp03_sets().iter().map(|(kvn, _)| *kvn).collect()).unwrap_or_default())
 }
 
 /// The AID that the issuer security domain names in its FCI.
