@@ -56,11 +56,14 @@ fn exchange(command: &Command) -> String {
     format!("{header}{data}{le}")
 }
 
+/// Commands in the order of the file, each with its cells by state.
+type Rows<'s> = Vec<(&'s str, BTreeMap<&'s str, String>)>;
+
 /// One table a key and condition: commands down, states across.
 fn matrices(suite: &Suite) -> String {
     // In the order of the file: key, condition, then command.
     let mut order: Vec<(&str, &str)> = Vec::new();
-    let mut cells: BTreeMap<(&str, &str), Vec<(&str, BTreeMap<&str, String>)>> = BTreeMap::new();
+    let mut cells: BTreeMap<(&str, &str), Rows<'_>> = BTreeMap::new();
     for case in &suite.cases {
         let parts: Vec<&str> = case.id.split('/').collect();
         let &[key, command, condition, state] = parts.as_slice() else { continue };

@@ -17,7 +17,7 @@ use crate::support::{jpkise, ok, Reader, Sim};
 const SUITES: [&str; 3] = ["jpki-states", "jpki-edge", "jpki-channel"];
 
 /// In a reader every case makes its state anew, so every so-manieth is run; `JPKISE_SUITES=full` runs all.
-const EVERY: usize = 24;
+const EVERY: usize = 16;
 
 fn reader_name() -> String {
     let listed: serde_json::Value =

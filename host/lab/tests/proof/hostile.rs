@@ -63,15 +63,15 @@ impl Secrets {
                 .collect();
             assert!(primes.len() >= 2, "the private key of {key} is not where it must be looked for");
             let one = BigUint::from(1_u32);
-            let (p, q) = (&primes[0], &modulus / &primes[0]);
-            let phi = (p - &one) * (&q - &one);
+            let (p, other) = (&primes[0], &modulus / &primes[0]);
+            let phi = (p - &one) * (&other - &one);
             // d = (1 + k phi) / e with k = -1/phi modulo e, which is prime.
-            let e = BigUint::from(65_537_u32);
-            let k = &e - (&phi % &e).modpow(&(&e - BigUint::from(2_u32)), &e);
-            let d = (k * &phi + &one) / &e;
-            assert_eq!(&d * &e % &phi, one);
-            let q_inverse = q.modpow(&(p - BigUint::from(2_u32)), p);
-            for number in [p.clone(), q.clone(), &d % (p - &one), &d % (&q - &one), d, q_inverse] {
+            let exponent = BigUint::from(65_537_u32);
+            let k = &exponent - (&phi % &exponent).modpow(&(&exponent - BigUint::from(2_u32)), &exponent);
+            let d = (k * &phi + &one) / &exponent;
+            assert_eq!(&d * &exponent % &phi, one);
+            let inverse = other.modpow(&(p - BigUint::from(2_u32)), p);
+            for number in [p.clone(), other.clone(), &d % (p - &one), &d % (&other - &one), d, inverse] {
                 let bytes = number.to_bytes_be();
                 pieces.extend(bytes.windows(PIECE).map(|w| <[u8; PIECE]>::try_from(w).unwrap()));
             }

@@ -188,13 +188,11 @@ impl Se {
     pub fn unwrap(&mut self, answer: Answer) -> Answer {
         let Some(session) = &mut self.session else { return answer };
         let wrapped = ResponseApdu::new(answer.0.clone(), jpkise_wire::StatusWord(answer.1));
-        match session.unwrap(&wrapped) {
-            Ok(open) => (open.data, open.sw.0),
-            Err(_) => {
-                self.session = None;
-                answer
-            }
+        if let Ok(open) = session.unwrap(&wrapped) {
+            return (open.data, open.sw.0);
         }
+        self.session = None;
+        answer
     }
 
     pub fn try_secured(&mut self, command: &CommandApdu) -> Result<Answer, TransportError> {
@@ -218,12 +216,12 @@ impl Se {
 
     /// INSTALL [for install and make selectable] under the issuer's domain.
     pub fn install(&mut self, parameters: &[u8]) -> u16 {
-        self.to_issuer();
+        self.open_issuer();
         self.secured(&install_command(parameters)).1
     }
 
     /// A session with the issuer's domain.
-    pub fn to_issuer(&mut self) {
+    pub fn open_issuer(&mut self) {
         assert_eq!(self.send(&[0x00, 0xA4, 0x04, 0x00, 0x00]).1, 0x9000);
         self.open(0x33).unwrap();
     }

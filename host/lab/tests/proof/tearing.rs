@@ -257,7 +257,7 @@ const CLOSE: u64 = 48;
 /// Figures of one command.
 #[derive(Default, Clone, Copy)]
 struct Cuts {
-    cuts: usize,
+    made: usize,
     /// Cuts after which every candidate was tried, and with those that open a key, reading and signing.
     tried: usize,
     old: usize,
@@ -291,7 +291,7 @@ impl Case {
         assert_eq!((self.act)(&mut whole).unwrap(), self.answers, "{}", self.name);
         let writes = whole.memory().writes() - begun;
         let new = View::of(&whole.image(), &CANDIDATES).unwrap();
-        let (old_outside, new_outside) = (old.from_outside(), new.from_outside());
+        let (old_outside, new_outside) = (old.outside_view(), new.outside_view());
         let full = std::env::var_os("JPKISE_TEARING").is_some_and(|value| value == "full");
         let mut last = None;
         let mut figures = Cuts::default();
@@ -320,7 +320,7 @@ impl Case {
             se.memory().cut_power_after(None);
             assert!(matches!(first, Ok((_, 0x9000)) | Err(TransportError::Removed)), "{first:?}");
             se.reset();
-            figures.cuts += 1;
+            figures.made += 1;
             let memory = se.image();
             let outside = View::of(&memory, &[]).unwrap();
             let changed = last.replace(outside.clone()).is_none_or(|last| last != outside);
@@ -353,7 +353,7 @@ fn a_command_cut_at_any_write_leaves_the_card_before_it_or_after_it() {
     let (mut commands, mut tried) = (0, 0);
     for case in cases() {
         let began = Instant::now();
-        let Cuts { cuts, tried: deep, old, new, between } = case.run();
+        let Cuts { made: cuts, tried: deep, old, new, between } = case.run();
         let took = began.elapsed().as_secs_f32();
         let counts = format!("{cuts:5} cuts: {old} old, {new} new, {between} between, {deep} tried");
         println!("{:48} {counts}; {took:.1} s", case.name);
@@ -385,7 +385,7 @@ fn cut_content(
     let arranged = || {
         let mut se = Se::of(before.image());
         se.reset();
-        se.to_issuer();
+        se.open_issuer();
         se
     };
     let old = content(before);
@@ -414,7 +414,7 @@ fn cut_content(
             new.1
         );
         // Whatever is left, the card manager can finish it.
-        se.to_issuer();
+        se.open_issuer();
         let sw = secured(&mut se, command).unwrap();
         se.reset();
         assert!(sw == 0x9000 || found == new, "{name} again after {n} writes: {sw:04X}");

@@ -98,7 +98,7 @@ impl View {
     }
 
     /// Without what it takes a candidate to see.
-    pub fn from_outside(&self) -> Self {
+    pub fn outside_view(&self) -> Self {
         let mut light = self.clone();
         for key in &mut light.keys {
             key.opened_by.clear();
