@@ -227,14 +227,11 @@ fn a_production_card_with_diversified_keys_and_a_least_level_is_managed_alike() 
     let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../gpse/profiles/strict.toml");
     let keys = directory.path().join("masters");
     // The masters stand in the profile, as lines of a key file would.
-    let masters: String = fs::read_to_string(profile)
-        .unwrap()
-        .lines()
-        .filter(|line| {
-            ["enc = ", "mac = ", "dek = ", "diversification = "].iter().any(|n| line.starts_with(n))
-        })
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let text_of = fs::read_to_string(profile).unwrap();
+    let names = ["enc = ", "mac = ", "dek = ", "diversification = "];
+    let masters: Vec<&str> =
+        text_of.lines().filter(|line| names.iter().any(|name| line.starts_with(name))).collect();
+    let masters = masters.join("\n");
     fs::write(&keys, masters).unwrap();
     let keys = keys.to_str().unwrap();
     let strict = |arguments: &[&str]| {
