@@ -268,7 +268,9 @@ mod tests {
                 let mut changed = vector.clone();
                 let field = changed.pointer_mut(path).unwrap();
                 let mut bytes = hex::decode(field.as_str().unwrap()).unwrap();
-                let place = bytes.len() - 4;
+                // Challenge or cryptogram of INITIALIZE UPDATE, the MAC of a command: the counter behind the cryptogram is
+                // given to the card, not computed by it.
+                let place = if path.ends_with("response") { 25 } else { bytes.len() - 4 };
                 bytes[place] ^= 1;
                 *field = hex::encode(bytes).into();
                 let outcome = run(&changed.to_string()).unwrap();

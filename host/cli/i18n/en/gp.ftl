@@ -256,3 +256,4 @@ cause-platform-fault = The card's platform failed without saying why.
 next-platform-fault = Reset the card and try again; record a trace if it repeats.
 cause-contactless-forbidden = This is not allowed over the contactless interface.
 next-contactless-forbidden = Use the contact interface.
+gp-values-later = of this card, by { $scheme }, once it has told its number

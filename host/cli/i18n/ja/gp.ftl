@@ -244,3 +244,4 @@ cause-platform-fault = カードのプラットフォームが、理由を示さ
 next-platform-fault = カードをリセットしてもう一度試してください。繰り返す場合は通信を記録してください。
 cause-contactless-forbidden = 非接触インターフェースでは許されていません。
 next-contactless-forbidden = 接触インターフェースを使ってください。
+gp-values-later = { $scheme } により、カードの番号を読んでから決まります

@@ -221,6 +221,37 @@ fn a_refusal_comes_with_its_causes_in_order() {
 }
 
 #[test]
+fn a_production_card_with_diversified_keys_and_a_least_level_is_managed_alike() {
+    let directory = tempfile::tempdir().unwrap();
+    let cap = other_cap(directory.path());
+    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../gpse/profiles/strict.toml");
+    let keys = directory.path().join("masters");
+    // The masters stand in the profile, as lines of a key file would.
+    let text_of = fs::read_to_string(profile).unwrap();
+    let names = ["enc = ", "mac = ", "dek = ", "diversification = "];
+    let masters: Vec<&str> =
+        text_of.lines().filter(|line| names.iter().any(|name| line.starts_with(name))).collect();
+    let masters = masters.join("\n");
+    fs::write(&keys, masters).unwrap();
+    let keys = keys.to_str().unwrap();
+    let strict = |arguments: &[&str]| {
+        let mut command = gp(directory.path(), arguments);
+        command.args(["--profile", profile, "--key-file", keys]);
+        command
+    };
+    let list = ok(&mut strict(&["list"]));
+    assert!(list.contains("SECURED") && !list.contains("test keys"), "{list}");
+    // Integrity alone is refused there: the load goes at the level that is taken.
+    ok(&mut strict(&["install", cap.to_str().unwrap(), "--aid", INSTANCE]));
+    let refused = run(&mut strict(&["list", "--level", "11"]));
+    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+    // New masters, and so new keys of this card, proven before the old ones go.
+    let new = ["keys", "replace", "--yes", "--new-kvn", "02", "--new-key-file", keys];
+    ok(&mut strict(&new));
+    ok(&mut strict(&["delete", LOAD_FILE, "--related", "--yes"]));
+}
+
+#[test]
 fn new_keys_are_proven_before_the_old_ones_go() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("issuer.keys");

@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_a_load_has_to_know_takes_one_command_or_two() {
-        let file = "e30e4f05a0000000039f700101ce020103";
+        let file = "e30f4f05a0000000039f700101ce020103";
         let mut script = Script::new(&[("80f22002024f0000", &format!("{file}9000"))]);
         let content = read_content(&mut script, false).unwrap();
         assert_eq!((content.load_files[0].version, content.applications.len()), (Some((1, 3)), 0));
@@ -161,7 +161,7 @@ mod tests {
         let mut script = Script::new(&[(asked, &format!("{longer}{APP}9000"))]);
         assert_eq!(read_entry(&mut script, &aid).unwrap().unwrap().aid, aid);
         let among_files = "80f21002074f05a00000000100";
-        let file = "e30c4f05a0000000019f700101";
+        let file = "e30b4f05a0000000019f700101";
         let mut script = Script::new(&[(asked, "6a88"), (among_files, &format!("{file}9000"))]);
         assert_eq!(read_entry(&mut script, &aid).unwrap().unwrap().life_cycle.to_string(), "LOADED");
         let mut script = Script::new(&[(asked, &format!("{longer}9000")), (among_files, "6a88")]);

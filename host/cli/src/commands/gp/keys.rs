@@ -139,7 +139,7 @@ fn change(
             );
         }
         let mut plan = Plan::new(gp.app);
-        describe(&mut plan, new, &source, old)?;
+        describe(gp, &mut plan, new, &source, old)?;
         plan.consent(&Text::new("gp-ask-keys"))?;
         if gp.app.global.dry_run {
             withhold(&plan, new, old);
@@ -199,7 +199,13 @@ fn change(
     })
 }
 
-fn describe(plan: &mut Plan<'_>, new: &NewKeysArgs, source: &SoftwareKeys, old: Old) -> Result<(), CliError> {
+fn describe(
+    gp: &Gp<'_>,
+    plan: &mut Plan<'_>,
+    new: &NewKeysArgs,
+    source: &SoftwareKeys,
+    old: Old,
+) -> Result<(), CliError> {
     let kvn = format!("{:02X}", new.new_kvn);
     // Check values of diversified keys are known once the card has told its diversification data.
     let values = match source.diversification() {
@@ -208,7 +214,7 @@ fn describe(plan: &mut Plan<'_>, new: &NewKeysArgs, source: &SoftwareKeys, old: 
             let values = source.check_values(&set).map_err(GpError::from)?;
             values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         }
-        scheme => scheme.name().to_owned(),
+        scheme => gp.app.messages.say(&Text::new("gp-values-later").with("scheme", scheme.name())),
     };
     let (action, key, replaced) = match old {
         Old::InPlace(old) => ("replace-keys", "gp-plan-keys-in-place", Some(old)),

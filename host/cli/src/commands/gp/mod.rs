@@ -110,7 +110,14 @@ impl Gp<'_> {
         self.with_card(|target| {
             let keys = self.keys(target)?;
             let options = self.channel_options(&keys, otherwise);
-            let mut channel = keys.open_with(&mut target.card, &options)?;
+            let mut channel = match keys.open_with(&mut target.card, &options) {
+                // Some domains manage content at level 13 and above only: that was our choice, not the user's.
+                Err(error) if options.level == LevelChoice::Integrity && refuses_level(&error) => {
+                    let best = ChannelOptions { level: LevelChoice::Best, ..options };
+                    keys.open_with(&mut target.card, &best)?
+                }
+                other => other?,
+            };
             work(&mut channel, &keys)
         })
     }
@@ -134,4 +141,10 @@ impl Gp<'_> {
         let padding = " ".repeat(FIELD_NAME.saturating_sub(name.width()));
         self.app.result(&format!("  {name}{padding}  {value}"))
     }
+}
+
+/// Whether EXTERNAL AUTHENTICATE was refused for its level: a fault of form, found before any cryptogram is looked at.
+fn refuses_level(error: &CliError) -> bool {
+    let sw = error.sw.map(|sw| sw.0);
+    error.key() == "err-host-refused" && matches!(sw, Some(0x6A86 | 0x6985))
 }
