@@ -3,23 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod fake;
+mod requirements;
 
-use fake::{FakeSe, LONG_SELECT, NON_SELECTABLE, SELECTABLE};
+use fake::FakeSe;
 use jpkise_gp::ara::{Access, AidRef, ApduAccess, DeviceApp, Filter, Filters, NfcAccess, Reference, Rule};
 use jpkise_omapi::ace::{App, Denial, Reason, SeKind, Step, Target, WithoutAra};
 use jpkise_omapi::service::{IllegalArgument, Security};
 use jpkise_omapi::{OmapiError, Reader, SeService};
+use requirements::{app, bytes, LONG_SELECT, MINE, SELECTABLE};
 
-const MINE: DeviceApp = DeviceApp::Sha256([0x11; 32]);
 const OTHER: DeviceApp = DeviceApp::Sha256([0x22; 32]);
-
-fn app(hash: DeviceApp) -> App {
-    App { package: "jp.example.app".into(), hashes: vec![hash], privileged: false }
-}
-
-fn bytes(hex_text: &str) -> Vec<u8> {
-    hex::decode(hex_text).unwrap()
-}
 
 fn rule(aid: &str, device_app: DeviceApp, apdu: ApduAccess) -> Rule {
     let aid = match aid {
@@ -65,46 +58,10 @@ fn readers_are_named_by_kind_and_number() {
 }
 
 #[test]
-fn selectable_aids_open_and_others_do_not() {
+fn the_requirements_of_the_compatibility_suite_are_met_and_no_channel_stays_open() {
     let se = FakeSe::with_rules(&[everybody()]);
-    let session = reader(&se).open_session(app(MINE));
-    assert_eq!(session.atr(), [0x3B, 0x00]);
-    let channel = session.open_logical_channel(Some(&bytes(SELECTABLE)), 0).unwrap().unwrap();
-    assert!(channel.is_open() && !channel.is_basic_channel());
-    assert!(channel.select_response().unwrap().ends_with(&[0x90, 0x00]));
-    drop(channel);
-
-    let long = session.open_logical_channel(Some(&bytes(LONG_SELECT)), 0).unwrap().unwrap();
-    let response = long.select_response().unwrap();
-    let (fci, rest) = jpkise_wire::tlv::Tlv::read(response).unwrap();
-    assert_eq!((fci.raw.len() > 600, rest), (true, &[0x90, 0x00][..]));
-    drop(long);
-
-    let error = session.open_logical_channel(Some(&bytes(NON_SELECTABLE)), 0).err().unwrap();
-    assert_eq!(error.exception(), "java.util.NoSuchElementException");
-    for (length, good) in [(4, false), (5, true), (16, true), (17, false)] {
-        let result = session.open_logical_channel(Some(&vec![0xA5; length]), 0);
-        let error = result.err().unwrap();
-        let expected =
-            if good { "java.util.NoSuchElementException" } else { "java.lang.IllegalArgumentException" };
-        assert_eq!(error.exception(), expected, "{length}");
-    }
-    assert_eq!(se.0.borrow().open_channels(), 0, "a refused open must leave no channel behind");
-}
-
-#[test]
-fn p2_reaches_the_applet_or_is_refused() {
-    let se = FakeSe::with_rules(&[everybody()]);
-    let session = reader(&se).open_session(app(MINE));
-    for p2 in 0..=u8::MAX {
-        let result = session.open_logical_channel(Some(&bytes(SELECTABLE)), p2);
-        if [0x00, 0x04, 0x08, 0x0C].contains(&p2) {
-            let mut channel = result.unwrap().unwrap();
-            assert_eq!(channel.transmit(&bytes("00f4000000")).unwrap(), [p2, 0x90, 0x00]);
-        } else {
-            assert!(matches!(result, Err(OmapiError::P2(refused)) if refused == p2));
-        }
-    }
+    requirements::all(&reader(&se));
+    assert_eq!(se.0.borrow().open_channels(), 0);
 }
 
 #[test]
@@ -142,38 +99,6 @@ fn what_the_service_keeps_to_itself_is_refused_for_every_app() {
         for command in ["80060000", "a0060000", "94060000", "00a40200", "80a40400"] {
             assert!(channel.transmit(&bytes(command)).is_ok(), "{command}");
         }
-    }
-}
-
-#[test]
-fn answers_come_whole_with_their_status_word() {
-    let se = FakeSe::with_rules(&[everybody()]);
-    let session = reader(&se).open_session(app(MINE));
-    let mut channel = session.open_logical_channel(Some(&bytes(SELECTABLE)), 0).unwrap().unwrap();
-    for class in ["00", "80", "a0", "94"] {
-        for (command, length) in [("060000", 0), ("0a000001aa", 0), ("08000000", 256), ("0c000001aa00", 256)]
-        {
-            let answer = channel.transmit(&bytes(&format!("{class}{command}"))).unwrap();
-            assert_eq!(
-                (answer.len() - 2, &answer[length..]),
-                (length, &[0x90, 0x00][..]),
-                "{class}{command}"
-            );
-        }
-    }
-    for (command, length) in [
-        ("00c2080000", 0x0800),
-        ("00c4080002123400", 0x0800),
-        ("00c6080000", 0x0800),
-        ("00c27fff00", 0x7FFF),
-        ("94c2080000", 0x0800),
-    ] {
-        assert_eq!(channel.transmit(&bytes(command)).unwrap().len(), length + 2, "{command}");
-    }
-    for (p1, sw) in [(0, 0x6200u16), (1, 0x6281), (2, 0x63F1), (3, 0x63C2)] {
-        let answer = channel.transmit(&[0x00, 0xF3, p1, 0x0C, 0x01, 0xAA, 0x00]).unwrap();
-        assert_eq!(answer, [&[0xAA][..], &sw.to_be_bytes()].concat());
-        assert_eq!(channel.transmit(&[0x00, 0xF3, p1, 0x06]).unwrap(), sw.to_be_bytes());
     }
 }
 
@@ -244,21 +169,6 @@ fn the_basic_channel_is_one_and_falls_back_to_the_default_applet() {
     assert!(session.open_basic_channel(None, 0).unwrap().is_none());
     assert!(session.open_logical_channel(None, 0).unwrap().is_none());
     assert!(session.open_logical_channel(Some(&bytes(SELECTABLE)), 0).unwrap().is_some());
-}
-
-#[test]
-fn select_next_goes_on_to_the_end_and_keeps_the_last_one() {
-    let se = FakeSe::with_rules(&[everybody()]);
-    let session = reader(&se).open_session(app(MINE));
-    let mut channel = session.open_logical_channel(Some(&bytes(&SELECTABLE[..20])), 0).unwrap().unwrap();
-    let first = channel.select_response().unwrap().to_vec();
-    assert!(channel.select_next().unwrap());
-    let second = channel.select_response().unwrap().to_vec();
-    assert_ne!(first, second);
-    assert!(!channel.select_next().unwrap());
-    assert_eq!(channel.select_response().unwrap(), second);
-    let mut without = session.open_logical_channel(None, 0).unwrap().unwrap();
-    assert!(matches!(without.select_next(), Err(OmapiError::NoAid)));
 }
 
 #[test]

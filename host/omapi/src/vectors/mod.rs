@@ -93,6 +93,8 @@ impl Vector {
     }
 }
 
+// By value, so that numbers need no borrow at every call.
+#[allow(clippy::needless_pass_by_value)]
 fn mismatch(item: &str, expected: impl ToString, found: impl ToString) -> Mismatch {
     Mismatch { item: item.to_owned(), expected: expected.to_string(), found: found.to_string() }
 }

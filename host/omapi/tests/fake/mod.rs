@@ -8,12 +8,7 @@ use jpkise_card::{Transport, TransportError};
 use jpkise_gp::ara::{Rule, RuleSet, StoreCommand, ARA_M_AID};
 use jpkise_wire::tlv;
 
-/// Opens, answers everything.
-pub const SELECTABLE: &str = "a000000476416e64726f696443545331";
-/// Opens with an answer longer than one APDU.
-pub const LONG_SELECT: &str = "a000000476416e64726f696443545332";
-/// Is not on the card.
-pub const NON_SELECTABLE: &str = "a000000476416e64726f6964435453ff";
+use crate::requirements::{LONG_SELECT, SELECTABLE};
 
 /// What the test looks at from outside.
 #[derive(Default)]
@@ -177,7 +172,7 @@ impl Card {
         match ins {
             0x06 | 0x0A | 0xA4 => answer(&[], OK),
             0x08 | 0x0C => answer(&[0x77; 256], OK),
-            0xC2 | 0xC4 | 0xC6 | 0xC8 => {
+            0xC2 | 0xC4 | 0xC6 | 0xC8 | 0xCF => {
                 self.waiting = vec![0x11; usize::from(u16::from_be_bytes([p1, p2]))];
                 self.more()
             }
