@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! 00 A4 04 00|02|0C|0E  Lc  AID or its beginning   Le 00 -> FCI        first or next occurrence; 0C: no FCI wanted
+//!          04|06|08|0A                                               the same, of an applet: its own answer
 //! 00 A4 04 00                                      Le 00 -> FCI of the issuer security domain
 //! 00 70 00 00                                      Le 01 -> channel number
 //! 00 70 80 nn                                            -> closed
@@ -110,9 +111,7 @@ impl GpSe {
     pub(super) fn select_by_name(&mut self, channel: Channel, command: &CommandApdu, bytes: &[u8]) -> Answer {
         let occurrence = command.p2 & P2_OCCURRENCE;
         let answer_wanted = command.p2 & P2_ANSWER;
-        let known_p2 = command.p2 & !(P2_OCCURRENCE | P2_ANSWER) == 0
-            && matches!(occurrence, 0 | P2_NEXT)
-            && matches!(answer_wanted, 0 | P2_NO_FCI);
+        let known_p2 = command.p2 & !(P2_OCCURRENCE | P2_ANSWER) == 0 && matches!(occurrence, 0 | P2_NEXT);
         if !known_p2 {
             return Err(StatusWord::INCORRECT_P1_P2.into());
         }
@@ -129,6 +128,10 @@ impl GpSe {
                 };
             }
         };
+        // FCP and FMD templates (04, 08) are an applet's to give: Android's compatibility suite asks its applet for them.
+        if selected.kind == SelectedKind::Domain && !matches!(answer_wanted, 0 | P2_NO_FCI) {
+            return Err(StatusWord::INCORRECT_P1_P2.into());
+        }
         self.deselect(channel)?;
         self.make_current(channel, selected)?;
         if selected.kind == SelectedKind::Applet {

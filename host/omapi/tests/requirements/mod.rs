@@ -98,8 +98,7 @@ fn response_lengths<T: Transport>(reader: &Reader<T>) {
     let session = reader.open_session(app(MINE));
     let mut channel = session.open_logical_channel(Some(&bytes(SELECTABLE)), 0).unwrap().unwrap();
     for class in ["00", "80", "a0", "94"] {
-        for (command, length) in
-            [("060000", 0), ("0a000001aa", 0), ("0800000000", 256), ("0c000001aa00", 256)]
+        for (command, length) in [("060000", 0), ("0a000001aa", 0), ("08000000", 256), ("0c000001aa00", 256)]
         {
             let answer = channel.transmit(&bytes(&format!("{class}{command}"))).unwrap();
             assert_eq!(
