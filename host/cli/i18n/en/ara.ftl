@@ -29,6 +29,8 @@ arg-ara-direct = Open the secure channel with the ARA-M itself instead of its do
 arg-ara-rollback = Where the rules of before are kept, for "apply" (default: ara-rollback-TIME.toml)
 arg-ara-rules = The rule file (TOML)
 arg-ara-name = Name of one preset (default: all)
+arg-gp-ara-rules = Its access rules (a rule file): the applet becomes selectable only when they are written
+arg-gp-with-rules = Delete the access rules of the deleted applets too, while they are locked
 arg-omapi-script = The calls, one a line: open AID [P2], basic, HEX, response, next, use, close; "-> 9000" tells what must come (default: standard input)
 arg-privileged = The app holds the system permission: no rule is asked
 arg-strict = Without an ARA-M nobody has access; Android's embedded elements are open to everybody then
@@ -120,6 +122,15 @@ ara-passes-filter = The command passes by the filter { $filter }.
 ara-passes-platform = The command passes for no app: the phone keeps it to itself.
 ara-passes-not = The command does not pass: no filter lets it.
 ara-passes-no-channel = The command is never sent: there is no channel.
+
+gp-plan-rules-go = delete { $count ->
+    [one] its access rule
+   *[other] its { $count } access rules
+  }, the applet locked
+gp-plan-rules-come = write { $count ->
+    [one] one access rule
+   *[other] { $count } access rules
+  } before the applet can be selected
 
 ara-preset-jpki-user = For apps that use the keys: read, verify, change their own secrets, sign.
 ara-preset-jpki-admin-relay = For the issuing app: the same, and the SP-TSM's secure channel relayed.

@@ -29,6 +29,8 @@ arg-ara-direct = ドメインではなく ARA-M 自身とセキュアチャネ�
 arg-ara-rollback = 変更前のルールの保存先。apply で戻せます（既定 ara-rollback-時刻.toml）
 arg-ara-rules = ルールファイル（TOML）
 arg-ara-name = 既製フィルターの名前（既定はすべて）
+arg-gp-ara-rules = アクセスルール（ルールファイル）。書き込み終わるまでアプレットは選択できません
+arg-gp-with-rules = 削除するアプレットのアクセスルールも、アプレットをロックしてから削除します
 arg-omapi-script = 1 行に 1 つの呼び出し。open AID [P2]、basic、16 進、response、next、use、close。「-> 9000」で期待する結果（既定は標準入力）
 arg-privileged = アプリがシステム権限を持つものとします（ルールは調べません）
 arg-strict = ARA-M がなければ誰にも許可しません（Android の内蔵エレメントでは全アプリに開放されます）
@@ -114,6 +116,9 @@ ara-passes-filter = コマンドはフィルター { $filter } で通ります�
 ara-passes-platform = このコマンドはどのアプリからも通りません。スマートフォンだけが使います。
 ara-passes-not = コマンドは通りません。通すフィルターがありません。
 ara-passes-no-channel = チャネルがないため、コマンドは送られません。
+
+gp-plan-rules-go = アプレットをロックし、アクセスルール { $count } 件を削除
+gp-plan-rules-come = アプレットが選択可能になる前に、アクセスルール { $count } 件を書き込み
 
 ara-preset-jpki-user = 鍵を使うアプリ用: 読み出し、照合、自身の PIN・パスワードの変更、署名。
 ara-preset-jpki-admin-relay = 発行用アプリ用: 同じものと、SP-TSM のセキュアチャネルの中継。

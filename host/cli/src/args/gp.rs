@@ -210,6 +210,9 @@ pub struct InstallArgs {
     /// Leave it INSTALLED.
     #[arg(long)]
     pub not_selectable: bool,
+    /// Its access rules.
+    #[arg(long, value_name = "FILE", conflicts_with = "not_selectable")]
+    pub ara_rules: Option<PathBuf>,
     /// How the CAP is loaded.
     #[command(flatten)]
     pub how: LoadOptions,
@@ -224,6 +227,9 @@ pub struct DeleteArgs {
     /// With what depends on it.
     #[arg(long)]
     pub related: bool,
+    /// With its access rules.
+    #[arg(long)]
+    pub with_rules: bool,
 }
 
 /// `jpkise gp domain`.

@@ -364,3 +364,66 @@ fn the_demo_lets_the_listed_app_through_and_nobody_else() {
     let opened: Vec<_> = summary["access"].as_array().unwrap().iter().map(|a| a["opened"] == true).collect();
     assert_eq!(opened, [true, false, false]);
 }
+
+#[test]
+fn an_applet_comes_and_goes_with_its_rules() {
+    const PACKAGE: &str = "D392F000264A504B01";
+    let bench = Bench::new();
+    let rule = |app: &str| {
+        format!("format = 1\n[[rule]]\naid = \"{JPKI}\"\napp = \"{app}\"\napdu = \"jpki-user\"\n")
+    };
+    let file = bench.file("rules.toml", &rule(&"11".repeat(32)));
+    // The package is in the card's ROM.
+    let install = ["gp", "install", "--package", PACKAGE, "--aid", JPKI, "--ara-rules", &file];
+    let planned = bench.json(&[&install[..], &["--dry-run"]].concat());
+    let actions: Vec<_> =
+        planned["plan"].as_array().unwrap().iter().map(|s| s["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["install", "write-rules"]);
+    let instructions: Vec<&str> = planned["commands"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c.as_str().unwrap().get(..6).unwrap())
+        .collect();
+    assert_eq!(
+        instructions,
+        ["80E604", "80E620", "80E290", "80E608"],
+        "not selectable before its rules are there"
+    );
+    assert!(bench.ok(&["ara", "list"]).contains("No rules"));
+    bench.ok(&install);
+    assert_eq!(bench.json(&["ara", "list"])["rules"].as_array().unwrap().len(), 1);
+    let (exit, said) = bench.fails(&install);
+    assert!(exit == 5 && said.contains(JPKI), "it is there already: {exit} {said}");
+
+    // A new one in its place brings other rules; a file about something else changes nothing.
+    let other = bench.file("other.toml", &rule(&"22".repeat(32)));
+    bench.ok(&[
+        "gp",
+        "install",
+        "--package",
+        PACKAGE,
+        "--aid",
+        JPKI,
+        "--ara-rules",
+        &other,
+        "--replace",
+        "--yes",
+    ]);
+    let rules = bench.json(&["ara", "list"])["rules"].as_array().unwrap().clone();
+    assert_eq!((rules.len(), &rules[0]["app"]), (1, &format!("sha256:{}", "22".repeat(32)).into()));
+    let foreign =
+        bench.file("foreign.toml", "format = 1\n[[rule]]\naid = \"all\"\napp = \"all\"\napdu = \"always\"\n");
+    let empty = bench.file("empty.toml", "format = 1\n");
+    for (file, part) in [(&foreign, "names all, not"), (&empty, "no rule names")] {
+        let arguments =
+            ["gp", "install", "--package", PACKAGE, "--aid", JPKI, "--ara-rules", file, "--replace", "--yes"];
+        let (exit, said) = bench.fails(&arguments);
+        assert!(exit == 2 && said.contains(part), "{exit} {said}");
+    }
+    let planned = bench.json(&["gp", "delete", JPKI, "--with-rules", "--dry-run"]);
+    assert_eq!(planned["plan"][0]["action"], "delete-rules");
+    bench.ok(&["gp", "delete", JPKI, "--with-rules", "--yes"]);
+    assert!(bench.ok(&["ara", "list"]).contains("No rules"));
+    assert!(!bench.ok(&["gp", "list"]).contains(JPKI));
+}

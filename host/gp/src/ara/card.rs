@@ -1,6 +1,6 @@
 //! The ARA-M of a card: its rules read, its rules changed.
 
-use jpkise_card::{Card, Transport};
+use jpkise_card::{Card, CommandApdu, Transport};
 use jpkise_wire::tlv::Tag;
 use jpkise_wire::StatusWord;
 
@@ -8,7 +8,8 @@ use super::answer::{read_all, read_refresh_tag, AnswerFault, ReadError, RefreshT
 use super::rule::{Reading, Rule};
 use super::store::{StoreCommand, StoreStatus};
 use super::ARA_M_AID;
-use crate::commands::{install, select};
+use crate::channel::LogicalChannel;
+use crate::commands::{install, manage_channel, select};
 use crate::error::{GpError, Refusal, Stage};
 use crate::workflow::Exchange;
 
@@ -65,12 +66,40 @@ impl AraError {
 
 /// Selects the ARA-M on the basic channel and reads refresh tag and rules, as a phone does. An open secure channel ends.
 pub fn read<T: Transport>(card: &mut Card<T>, reading: Reading) -> Result<Held, AraError> {
-    let answer = card.send(&select::select(ARA_M_AID.as_bytes())).map_err(GpError::from)?;
+    read_on(card, LogicalChannel::BASIC, reading)
+}
+
+/// As [`read`], on a logical channel of its own: a secure channel that is open on the basic one goes on.
+pub fn read_beside<T: Transport>(card: &mut Card<T>, reading: Reading) -> Result<Held, AraError> {
+    let answer = card.send(&manage_channel::open()).map_err(GpError::from)?;
+    if !answer.sw.is_success() {
+        let refusal = Refusal { stage: Stage::ManageChannel, sw: answer.sw, subject: None, progress: None };
+        return Err(GpError::from(refusal).into());
+    }
+    let number = manage_channel::opened(&answer.data)
+        .map_err(|error| GpError::Answer { stage: Stage::ManageChannel, error })?;
+    let held = read_on(card, number, reading);
+    let closed = card.send(&manage_channel::close(number));
+    let held = held?;
+    closed.map_err(GpError::from)?;
+    Ok(held)
+}
+
+fn read_on<T: Transport>(
+    card: &mut Card<T>,
+    channel: LogicalChannel,
+    reading: Reading,
+) -> Result<Held, AraError> {
+    let mut send = |command: &CommandApdu| {
+        let mut command = command.clone();
+        command.cla = channel.class(command.cla);
+        card.send(&command)
+    };
+    let answer = send(&select::select(ARA_M_AID.as_bytes())).map_err(GpError::from)?;
     // A warning (62xx, 63xx) selects all the same.
     if !answer.sw.is_success() && !matches!(answer.sw.sw1(), 0x62 | 0x63) {
         return Err(AraError::NotThere { sw: answer.sw });
     }
-    let mut send = |command: &_| card.send(command);
     let refresh_tag = read_refresh_tag(&mut send).map_err(read_error)?;
     let list = read_all(&mut send, reading).map_err(read_error)?;
     Ok(Held { rules: list.rules, ignored: list.ignored, refresh_tag })

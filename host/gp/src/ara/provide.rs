@@ -58,12 +58,13 @@ pub enum ProvideError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RuleChange {
     before: Vec<Rule>,
+    after: Vec<Rule>,
     plan: Plan,
 }
 
 impl RuleChange {
     fn new(before: &[Rule], after: &[Rule]) -> Result<Self, Contradiction> {
-        Ok(Self { before: before.to_vec(), plan: diff(before, after)? })
+        Ok(Self { before: before.to_vec(), after: after.to_vec(), plan: diff(before, after)? })
     }
 
     fn carry_out(
@@ -114,6 +115,12 @@ impl Provision {
         let others = present.iter().filter(|rule| !names(rule, &[applet]));
         let after: Vec<Rule> = others.chain(rules).cloned().collect();
         Ok(Self { applet, change: RuleChange::new(present, &after)? })
+    }
+
+    /// The rules that are new.
+    pub fn added(&self) -> Vec<Rule> {
+        let added = self.change.after.iter().filter(|rule| !self.change.before.contains(rule));
+        added.cloned().collect()
     }
 
     /// What is written, in order.
@@ -174,19 +181,28 @@ impl Withdrawal {
         Ok(Self { applets: applets.to_vec(), change: RuleChange::new(present, &after)? })
     }
 
+    /// The rules that go.
+    pub fn removed(&self) -> Vec<Rule> {
+        let removed = self.change.before.iter().filter(|rule| !self.change.after.contains(rule));
+        removed.cloned().collect()
+    }
+
     /// What is deleted, in order.
     pub fn plan(&self) -> &Plan {
         &self.change.plan
     }
 }
 
-/// Locks the applets, deletes their rules, then lets `delete` take them from the card.
+/// Locks the applets, deletes their rules, then lets `delete` take them from the card. Applets without rules are just deleted.
 pub fn remove_with_rules<X: Exchange>(
     channel: &mut X,
     withdrawal: &Withdrawal,
     delete: impl FnOnce(&mut X) -> Result<(), GpError>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<(), ProvideError> {
+    if withdrawal.plan().is_empty() {
+        return delete(channel).map_err(|error| ProvideError::Undone(error.into()));
+    }
     let mut locked = Vec::new();
     let mut done = Ok(());
     for applet in &withdrawal.applets {

@@ -4,6 +4,7 @@ mod app;
 mod change;
 mod decision;
 mod error;
+mod with_applet;
 mod words;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use crate::explain::file_not_read;
 use crate::i18n::Text;
 
 pub use app::NamedApp;
+pub use with_applet::{delete_with_rules, install_with_rules, AppletRules};
 
 /// Runs the verb.
 pub fn run(app: &App, arguments: &AraArgs) -> Result<(), CliError> {

@@ -1,5 +1,7 @@
 //! `jpkise gp install`: delete what is replaced, load, install, make selectable, hand over; one command for the user.
 
+use std::path::PathBuf;
+
 use jpkise_gp::commands::install::ForInstall;
 use jpkise_gp::registry::{Privileges, Registry};
 use jpkise_gp::workflow::{self, plan_deletion, Deletion, Exchange, LevelChoice};
@@ -12,9 +14,11 @@ use super::work::Plan;
 use super::{words, Gp};
 use crate::args::gp::InstallArgs;
 use crate::args::Bytes;
+use crate::commands::ara::{delete_with_rules, install_with_rules, AppletRules};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::i18n::Text;
+use crate::keys::Channel;
 
 /// Installs.
 pub fn install(gp: &Gp<'_>, arguments: &InstallArgs) -> Result<(), CliError> {
@@ -41,7 +45,8 @@ pub fn install(gp: &Gp<'_>, arguments: &InstallArgs) -> Result<(), CliError> {
             let instance = arguments.instance.unwrap_or(module);
             let removal = package.check(gp, &content, &arguments.how, vec![instance])?;
             let new = request(package.aid(), module, instance, arguments);
-            carry_out(gp, channel, arguments, Some(package), &removal, &new)
+            let rules = rules(channel, &content.registry, &removal, instance, arguments)?;
+            carry_out(gp, channel, arguments, Some(package), &removal, &new, rules.as_ref())
         } else {
             let registry = workflow::read_registry(channel)?;
             let load_file =
@@ -50,9 +55,22 @@ pub fn install(gp: &Gp<'_>, arguments: &InstallArgs) -> Result<(), CliError> {
             let instance = arguments.instance.unwrap_or(module);
             let removal = free(&registry, instance, arguments.how.replace)?;
             let new = request(load_file, module, instance, arguments);
-            carry_out(gp, channel, arguments, None, &removal, &new)
+            let rules = rules(channel, &registry, &removal, instance, arguments)?;
+            carry_out(gp, channel, arguments, None, &removal, &new, rules.as_ref())
         }
     })
+}
+
+/// The plan for the access rules, where a file gives them.
+fn rules(
+    channel: &mut Channel<'_, '_>,
+    registry: &Registry,
+    removal: &Deletion,
+    instance: Aid,
+    arguments: &InstallArgs,
+) -> Result<Option<AppletRules>, CliError> {
+    let coming = |file: &PathBuf| AppletRules::coming(channel, registry, removal, instance, file);
+    arguments.ara_rules.as_ref().map(coming).transpose()
 }
 
 /// The module named, or the only one.
@@ -112,33 +130,43 @@ fn carry_out(
     package: Option<&Package>,
     removal: &Deletion,
     new: &ForInstall,
+    rules: Option<&AppletRules>,
 ) -> Result<(), CliError> {
     let mut plan = Plan::new(gp.app);
+    if let Some(rules) = rules {
+        rules.plan_leaving(&mut plan)?;
+    }
     plan_removal(&mut plan, removal)?;
     if let Some(package) = package {
         package.plan(&mut plan, None)?;
     }
     plan_install(gp, &mut plan, new, arguments)?;
+    if let Some(rules) = rules {
+        rules.plan_coming(&mut plan)?;
+    }
     if !removal.steps.is_empty() {
         plan.consent(&Text::new("gp-ask-replace"))?;
     }
     let mut guarded = plan.over(channel);
-    let replaced = delete(&mut guarded, removal)?;
+    let replaced = match rules {
+        Some(rules) => delete_with_rules(&mut guarded, rules, removal)?,
+        None => delete(&mut guarded, removal)?,
+    };
     let mut object = json!({ "load_file": new.load_file.to_string() });
     if let Some(package) = package {
         let sent = package.send(gp, &mut guarded, &arguments.how, None)?;
         object = package.object(&sent);
     }
-    let installed = if arguments.not_selectable {
-        workflow::install_only(&mut guarded, new)
-    } else {
-        workflow::install(&mut guarded, new)
+    let installed = match rules {
+        Some(rules) => install_with_rules(&mut guarded, rules, new),
+        None if arguments.not_selectable => workflow::install_only(&mut guarded, new).map_err(CliError::from),
+        None => workflow::install(&mut guarded, new).map_err(CliError::from),
     };
     if let Err(error) = installed {
-        if package.is_some() && error.refusal().is_some() {
+        if package.is_some() && error.sw.is_some() {
             take_back(gp, &mut guarded, new.load_file);
         }
-        return Err(error.into());
+        return Err(error);
     }
     if let Some(domain) = arguments.how.domain {
         hand_over(gp, &mut guarded, new.application, domain)?;

@@ -8,9 +8,11 @@ use super::load::{delete, plan_removal};
 use super::work::Plan;
 use super::Gp;
 use crate::args::gp::DeleteArgs;
+use crate::commands::ara::{delete_with_rules, AppletRules};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::i18n::Text;
+use crate::keys::Channel;
 
 /// Deletes objects, each with what depends on it where that is asked for.
 pub fn run(gp: &Gp<'_>, arguments: &DeleteArgs) -> Result<(), CliError> {
@@ -23,10 +25,17 @@ pub fn run(gp: &Gp<'_>, arguments: &DeleteArgs) -> Result<(), CliError> {
 /// Deletes from a registry that has been read.
 pub fn from(
     gp: &Gp<'_>,
-    channel: &mut impl Exchange,
+    channel: &mut Channel<'_, '_>,
     registry: &Registry,
     arguments: &DeleteArgs,
 ) -> Result<(), CliError> {
+    let deletion = planned(registry, arguments)?;
+    let rules =
+        if arguments.with_rules { Some(AppletRules::leaving(channel, registry, &deletion)?) } else { None };
+    carry_out(gp, channel, &deletion, rules.as_ref())
+}
+
+fn planned(registry: &Registry, arguments: &DeleteArgs) -> Result<Deletion, CliError> {
     let mut deletion = Deletion::default();
     for object in &arguments.objects {
         let plan = plan_deletion(registry, *object, arguments.related).map_err(refused)?;
@@ -37,10 +46,25 @@ pub fn from(
             }
         }
     }
+    Ok(deletion)
+}
+
+fn carry_out(
+    gp: &Gp<'_>,
+    channel: &mut impl Exchange,
+    deletion: &Deletion,
+    rules: Option<&AppletRules>,
+) -> Result<(), CliError> {
     let mut plan = Plan::new(gp.app);
-    plan_removal(&mut plan, &deletion)?;
+    if let Some(rules) = rules {
+        rules.plan_leaving(&mut plan)?;
+    }
+    plan_removal(&mut plan, deletion)?;
     plan.consent(&Text::new("gp-ask-delete").count("count", deletion.objects().count() as u64))?;
-    let deleted = delete(&mut plan.over(channel), &deletion)?;
+    let deleted = match rules {
+        Some(rules) => delete_with_rules(&mut plan.over(channel), rules, deletion)?,
+        None => delete(&mut plan.over(channel), deletion)?,
+    };
     let done = Text::new("gp-deleted").count("count", deleted.len() as u64).with("aids", deleted.join(", "));
     plan.finish(&done, json!({ "deleted": deleted }))
 }

@@ -26,6 +26,8 @@ use crate::exit::Exit;
 use crate::i18n::Text;
 use crate::keys::{chip_id, Channel, Keys, Selection};
 
+pub use work::Plan;
+
 /// Columns of a field's name.
 const FIELD_NAME: usize = 24;
 
