@@ -106,6 +106,9 @@ fn a_rule_is_added_listed_explained_and_taken_back() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    // The first bytes of the AID select the applet all the same, and no rule for the whole AID is found.
+    let (exit, said) = bench.fails(&["ara", "explain", "--aid", &JPKI[..10], "--apk", &app]);
+    assert!(exit == 5 && said.contains("AIDs are compared whole") && said.contains("search none"), "{said}");
     let denied = bench.json(&["ara", "check", "--aid", JPKI, "--apk", &other]);
     assert_eq!((&denied["opens"], &denied["search"]), (&false.into(), &"A-conflict".into()));
     assert_eq!(denied["rules"][0]["verdict"], "shut-out");
