@@ -101,6 +101,7 @@ ara-verdict-shut-out = Rule { $rule } names another app, and thereby shuts out e
 ara-verdict-later-hash = Rule { $rule } is for another hash of this app; the first hash that has a rule decides.
 ara-verdict-beaten = Rule { $rule } was beaten: search { $at } would find it, search { $by } had decided before.
 ara-verdict-other-applet = Rule { $rule } is about another applet.
+ara-verdict-partial = Rule { $rule } names a longer or shorter AID that begins alike: AIDs are compared whole, so it is not found, although a SELECT with the shorter one may reach the same applet.
 ara-verdict-carrier = Rule { $rule } grants carrier privileges and has no part in access to applets.
 ara-verdict-other-app = Rule { $rule } is for another app.
 ara-result-never = DENIED (search { $step }): { $why }

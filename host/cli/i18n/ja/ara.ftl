@@ -95,6 +95,7 @@ ara-verdict-shut-out = ルール { $rule } は別のアプリを指定し、ど�
 ara-verdict-later-hash = ルール { $rule } はこのアプリの別のハッシュのものです。先にルールが見つかったハッシュで決まります。
 ara-verdict-beaten = ルール { $rule } は検索 { $at } の対象ですが、先に検索 { $by } で決まりました。
 ara-verdict-other-applet = ルール { $rule } は別のアプレットのものです。
+ara-verdict-partial = ルール { $rule } の AID は先頭が同じで長さが異なります。AID は全体で比べるため該当しませんが、短い AID の SELECT は同じアプレットに届くことがあります。
 ara-verdict-carrier = ルール { $rule } は通信事業者の権限を与えるもので、アプレットの利用には関係しません。
 ara-verdict-other-app = ルール { $rule } は別のアプリのものです。
 ara-result-never = 不可（検索 { $step }）: { $why }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::{jpkise, ok, run, text};
+use crate::support::{jpkise, ok, run, text, Reader, Sim};
 
 const JPKI: &str = "D392F000260100000001";
 
@@ -106,6 +106,9 @@ fn a_rule_is_added_listed_explained_and_taken_back() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    // The first bytes of the AID select the applet all the same, and no rule for the whole AID is found.
+    let (exit, said) = bench.fails(&["ara", "explain", "--aid", &JPKI[..10], "--apk", &app]);
+    assert!(exit == 5 && said.contains("AIDs are compared whole") && said.contains("search none"), "{said}");
     let denied = bench.json(&["ara", "check", "--aid", JPKI, "--apk", &other]);
     assert_eq!((&denied["opens"], &denied["search"]), (&false.into(), &"A-conflict".into()));
     assert_eq!(denied["rules"][0]["verdict"], "shut-out");
@@ -426,4 +429,30 @@ fn an_applet_comes_and_goes_with_its_rules() {
     bench.ok(&["gp", "delete", JPKI, "--with-rules", "--yes"]);
     assert!(bench.ok(&["ara", "list"]).contains("No rules"));
     assert!(!bench.ok(&["gp", "list"]).contains(JPKI));
+}
+
+#[test]
+fn in_a_reader_rules_are_written_with_keys_and_consent_only() {
+    let Some(reader) = Reader::take() else { return };
+    let _sim = Sim::start(&reader, &["--personalized"]);
+    let folder = Bench::new();
+    let ara = |arguments: &[&str]| {
+        let mut command = jpkise(&[&["ara"], arguments, &["--reader", "0"]].concat());
+        let command = command.current_dir(folder.0.path()).env("XDG_STATE_HOME", folder.path("state"));
+        let output = run(command);
+        (output.status.code().unwrap(), text(&output))
+    };
+    let app = apk("rsa-v1v2v3.apk");
+    let add = ["add", "--aid", JPKI, "--apk", &app, "--apdu", "jpki-user"];
+    let (exit, said) = ara(&add);
+    assert!(exit == 2 && said.contains("no key was given"), "{exit} {said}");
+    let (exit, said) = ara(&[&add[..], &["--lab"]].concat());
+    assert!(exit == 7 && folder.rollbacks().is_empty(), "no terminal, no --yes: {exit} {said}");
+    assert!(ara(&["list"]).1.contains("No rules"));
+    let (exit, said) = ara(&[&add[..], &["--lab", "--yes"]].concat());
+    assert!(exit == 0 && folder.rollbacks().len() == 1, "{exit} {said}");
+    assert_eq!(ara(&["check", "--aid", JPKI, "--apk", &app]).0, 0);
+    let script = folder.file("script", &format!("open {JPKI} -> 9000\n80CADF3000 -> 9000\n"));
+    let called = run(&mut jpkise(&["omapi", "run", "--reader", "0", "--apk", &app, "--script", &script]));
+    assert!(called.status.success(), "{}", text(&called));
 }

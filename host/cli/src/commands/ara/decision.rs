@@ -1,6 +1,6 @@
 //! `jpkise ara check` and `explain`: what the enforcer of a phone would decide by the rules on the card, and why.
 
-use jpkise_gp::ara::{ApduAccess, DeviceApp, NfcAccess, Rule};
+use jpkise_gp::ara::{AidRef, ApduAccess, DeviceApp, NfcAccess, Rule};
 use jpkise_omapi::ace::{decide, Decision, Query, Step, Target, Verdict};
 use jpkise_omapi::service::{admissible, IllegalArgument, Security};
 use jpkise_omapi::OmapiError;
@@ -36,7 +36,7 @@ pub fn run(app: &App, arguments: &AraArgs, check: &CheckArgs, explain: bool) -> 
     let refused = refusal(check, &decision, passing.as_ref());
     if explain {
         tell_app(app, &named, &hashes)?;
-        tell_rules(app, &rules, &decision)?;
+        tell_rules(app, check, &rules, &decision)?;
         tell_searches(app, &decision)?;
     }
     tell_result(app, &rules, &decision)?;
@@ -90,12 +90,13 @@ fn tell_app(app: &App, named: &NamedApp, hashes: &[DeviceApp]) -> Result<(), Cli
     app.result("")
 }
 
-fn tell_rules(app: &App, rules: &[Rule], decision: &Decision) -> Result<(), CliError> {
+fn tell_rules(app: &App, check: &CheckArgs, rules: &[Rule], decision: &Decision) -> Result<(), CliError> {
     let rows: Vec<_> = rules.iter().enumerate().map(|(i, rule)| ((i + 1).to_string(), rule)).collect();
     words::show(app, &rows)?;
     app.result("")?;
     for (index, verdict) in decision.explanation.verdicts.iter().enumerate() {
-        let text = Text::new(format!("ara-verdict-{}", verdict.name())).with("rule", index + 1);
+        let name = if is_partial(check.aid, &rules[index], verdict) { "partial" } else { verdict.name() };
+        let text = Text::new(format!("ara-verdict-{name}")).with("rule", index + 1);
         let text = match verdict {
             Verdict::Beaten { by, at } => text.with("by", by.name()).with("at", at.name()),
             _ => text,
@@ -103,6 +104,13 @@ fn tell_rules(app: &App, rules: &[Rule], decision: &Decision) -> Result<(), CliE
         app.result(&app.messages.say(&text))?;
     }
     Ok(())
+}
+
+/// Whether a rule was passed over because one of the two AIDs is only the beginning of the other.
+fn is_partial(target: Target, rule: &Rule, verdict: &Verdict) -> bool {
+    let (Target::Aid(asked), AidRef::Aid(named)) = (target, rule.reference.aid()) else { return false };
+    let (asked, named) = (asked.as_bytes(), named.as_bytes());
+    *verdict == Verdict::OtherApplet && (asked.starts_with(named) || named.starts_with(asked))
 }
 
 fn tell_searches(app: &App, decision: &Decision) -> Result<(), CliError> {
@@ -169,6 +177,9 @@ fn to_json(
             "rule": words::rule_json(&rules[index]),
             "verdict": verdict.name(),
         });
+        if is_partial(check.aid, &rules[index], verdict) {
+            object["partial_aid"] = json!(true);
+        }
         if let Verdict::Beaten { by, at } = verdict {
             object["by"] = json!(by.name());
             object["at"] = json!(at.name());

@@ -53,13 +53,13 @@ impl AppletRules {
 
     /// Adds the rules that go to a plan.
     pub fn plan_leaving(&self, plan: &mut Plan<'_>) -> Result<(), CliError> {
-        step(plan, "delete-rules", "gp-plan-rules-go", self.withdrawal.removed())
+        step(plan, "delete-rules", "gp-plan-rules-go", &self.withdrawal.removed())
     }
 
     /// Adds the rules that come to a plan.
     pub fn plan_coming(&self, plan: &mut Plan<'_>) -> Result<(), CliError> {
         let added = self.provision.as_ref().map(Provision::added).unwrap_or_default();
-        step(plan, "write-rules", "gp-plan-rules-come", added)
+        step(plan, "write-rules", "gp-plan-rules-come", &added)
     }
 }
 
@@ -70,7 +70,7 @@ fn withdrawal(present: &[Rule], registry: &Registry, deletion: &Deletion) -> Res
     Ok(Withdrawal::new(&applets, present)?)
 }
 
-fn step(plan: &mut Plan<'_>, action: &str, key: &str, rules: Vec<Rule>) -> Result<(), CliError> {
+fn step(plan: &mut Plan<'_>, action: &str, key: &str, rules: &[Rule]) -> Result<(), CliError> {
     if rules.is_empty() {
         return Ok(());
     }
