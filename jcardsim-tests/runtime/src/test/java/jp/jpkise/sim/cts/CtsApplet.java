@@ -61,7 +61,7 @@ public final class CtsApplet extends Applet implements MultiSelectable {
     @Override
     public void process(APDU apdu) {
         byte[] buffer = apdu.getBuffer();
-        short at = (short) (APDU.getCurrentAPDU().getCLAChannel() * 4);
+        short at = (short) (APDU.getCLAChannel() * 4);
         if (selectingApplet()) {
             selected(apdu, at);
             return;
