@@ -164,10 +164,7 @@ impl Findings {
 }
 
 /// Looks at everything. `watch` is shown the card before the first command goes to it.
-pub fn examine(
-    questions: &Questions<'_>,
-    watch: &mut dyn FnMut(&mut Card<PcscTransport>),
-) -> Vec<Finding> {
+pub fn examine(questions: &Questions<'_>, watch: &mut dyn FnMut(&mut Card<PcscTransport>)) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
     let readers = match list_readers() {
         Ok(readers) => readers,

@@ -19,11 +19,11 @@ use crate::i18n::Language;
 pub use ara::{AddArgs, AppArgs, AraArgs, AraVerb, CheckArgs, PresetArgs, RemoveArgs, WriteArgs};
 pub use cap::{CapBuildArgs, CapFileArgs, CapRunArgs, CapVerb};
 pub use card::{CardArgs, KeyArgs, SimulatedArgs};
+pub use doctor::DoctorArgs;
 pub use jpki::{
     AuthArgs, CertArgs, Form, JpkiArgs, JpkiVerb, Keys, LifeArgs, PersonalizeArgs, PinVerb, ResetArgs,
     SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
 };
-pub use doctor::DoctorArgs;
 pub use lab::LabArgs;
 pub use lab::LabVerb;
 pub use omapi::{OmapiArgs, OmapiRunArgs, OmapiVerb};

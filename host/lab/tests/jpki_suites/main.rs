@@ -43,7 +43,7 @@ fn on_jcvm() -> Target {
     let open = || {
         let keys = Rc::new(simulator::test_keys().unwrap());
         let now = datetime!(2026-11-23 00:00 UTC);
-        let bench = SimulatedBench::new(Box::new(Profile::default), keys, Tape::default(), now)?;
+        let bench = SimulatedBench::new(Profile::default(), keys, Tape::default(), now)?;
         Ok(Box::new(bench) as Box<dyn Bench>)
     };
     Target { name: "jcvm".to_owned(), kind: TargetKind::Simulated, open: Box::new(open) }
