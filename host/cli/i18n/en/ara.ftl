@@ -159,6 +159,8 @@ err-ara-which-app = which app?
 rec-ara-which-app = Name it with --apk FILE, --cert FILE or --hash HEX.
 err-ara-no-access = the rule states no access
 rec-ara-no-access = Give --apdu (always, never, a preset or filters), or --nfc, or both.
+err-ara-carrier = carrier privileges are no access to an applet
+rec-ara-carrier = A rule file grants them: aid = "carrier" and permissions (docs/ara.md), then "jpkise ara apply".
 err-ara-dead-filter = no command can pass the filter { $filter }: its header has bits outside its mask
 rec-ara-dead-filter = A header bit that the mask leaves out never matches: clear it in the header, or set it in the mask.
 err-ara-apdu = "{ $word }" is neither always nor never nor a preset

@@ -147,6 +147,8 @@ err-ara-which-app = どのアプリかを指定してください
 rec-ara-which-app = --apk FILE、--cert FILE、--hash HEX のいずれかで指定してください。
 err-ara-no-access = ルールに許可の内容がありません
 rec-ara-no-access = --apdu（always、never、既製フィルター、フィルター）か --nfc、または両方を指定してください。
+err-ara-carrier = 通信事業者の権限は、アプレットの利用許可ではありません
+rec-ara-carrier = ルールファイルで aid = "carrier" と permissions を指定し（docs/ara.md）、jpkise ara apply で書き込みます。
 err-ara-dead-filter = フィルター { $filter } を通るコマンドはありません（ヘッダーにマスク外のビットがあります）
 rec-ara-dead-filter = マスクが無視するヘッダーのビットは決して一致しません。ヘッダーで消すか、マスクで立ててください。
 err-ara-apdu = 「{ $word }」は always でも never でも既製フィルター名でもありません

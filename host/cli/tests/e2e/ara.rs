@@ -254,6 +254,10 @@ fn bad_input_is_named_and_nothing_is_written() {
             ],
             "no command can pass",
         ),
+        (
+            ["ara", "add", "--aid", "carrier", "--every-app", "--apdu", "always"].map(String::from).to_vec(),
+            "carrier privileges are no access",
+        ),
         (vec!["ara".into(), "remove".into()], "which rules?"),
         (vec!["ara".into(), "apply".into(), unknown], "unknown field `ap`"),
         (vec!["ara".into(), "apply".into(), short], "20 or 32 bytes, not 31"),

@@ -95,7 +95,7 @@ fn tell_rules(app: &App, check: &CheckArgs, rules: &[Rule], decision: &Decision)
     words::show(app, &rows)?;
     app.result("")?;
     for (index, verdict) in decision.explanation.verdicts.iter().enumerate() {
-        let name = if is_partial(check.aid, &rules[index], verdict) { "partial" } else { verdict.name() };
+        let name = if is_partial(check.aid, &rules[index], *verdict) { "partial" } else { verdict.name() };
         let text = Text::new(format!("ara-verdict-{name}")).with("rule", index + 1);
         let text = match verdict {
             Verdict::Beaten { by, at } => text.with("by", by.name()).with("at", at.name()),
@@ -107,10 +107,10 @@ fn tell_rules(app: &App, check: &CheckArgs, rules: &[Rule], decision: &Decision)
 }
 
 /// Whether a rule was passed over because one of the two AIDs is only the beginning of the other.
-fn is_partial(target: Target, rule: &Rule, verdict: &Verdict) -> bool {
+fn is_partial(target: Target, rule: &Rule, verdict: Verdict) -> bool {
     let (Target::Aid(asked), AidRef::Aid(named)) = (target, rule.reference.aid()) else { return false };
     let (asked, named) = (asked.as_bytes(), named.as_bytes());
-    *verdict == Verdict::OtherApplet && (asked.starts_with(named) || named.starts_with(asked))
+    verdict == Verdict::OtherApplet && (asked.starts_with(named) || named.starts_with(asked))
 }
 
 fn tell_searches(app: &App, decision: &Decision) -> Result<(), CliError> {
@@ -177,7 +177,7 @@ fn to_json(
             "rule": words::rule_json(&rules[index]),
             "verdict": verdict.name(),
         });
-        if is_partial(check.aid, &rules[index], verdict) {
+        if is_partial(check.aid, &rules[index], *verdict) {
             object["partial_aid"] = json!(true);
         }
         if let Verdict::Beaten { by, at } = verdict {

@@ -98,6 +98,11 @@ fn list(app: &App, held: &Held) -> Result<(), CliError> {
 }
 
 fn rules_to_add(app: &App, arguments: &AddArgs) -> Result<Vec<Rule>, CliError> {
+    if arguments.aid.is_carrier() {
+        return Err(
+            CliError::new(Exit::Usage, Text::new("err-ara-carrier")).next(Text::new("rec-ara-carrier"))
+        );
+    }
     let presets = presets();
     let apdu = if arguments.apdu.is_empty() {
         None
