@@ -1,7 +1,7 @@
 //! Every suite can fail: a simulated card with one fault at a time is caught by the case declared for it, and by no case
 //! that has nothing to do with it.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
