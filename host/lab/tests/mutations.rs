@@ -90,10 +90,11 @@ fn each_fault_is_caught_by_its_case_and_by_no_unrelated_one() {
 }
 
 #[test]
-fn every_fault_is_declared_or_named_as_one_that_another_suite_must_find() {
+fn every_fault_but_the_one_of_the_machine_has_its_case() {
     let declared = declared();
     let names: Vec<&str> = Fault::ALL.iter().map(|f| f.name()).collect();
     let unknown: Vec<_> = declared.keys().filter(|name| !names.contains(&name.as_str())).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
-    assert!(declared.len() >= 30, "{} faults", declared.len());
+    let missing: Vec<_> = names.into_iter().filter(|name| !declared.contains_key(*name)).collect();
+    assert_eq!(missing, ["padding_wrong"], "faults without a case that must find them");
 }
