@@ -75,6 +75,8 @@ pub struct LifeCycle {
 }
 
 impl LifeCycle {
+    /// An application that is installed and not selectable yet (GP Card Specification 2.3.1 table 11-4).
+    pub const INSTALLED: u8 = 0x03;
     /// Bit of a locked application or domain.
     pub const LOCKED: u8 = 0x80;
 

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use jpkise_card::{Card, Transport, TransportError};
+use jpkise_gp::ara::file::Presets;
+use jpkise_gp::ara::{card as ara, AraError, ProvideError, Reading, Rule, RuleFile, ARA_M_AID};
 use jpkise_gp::keys::SoftwareKeys;
-use jpkise_gp::workflow::{open_channel, ChannelOptions};
+use jpkise_gp::workflow::{delete, open_channel, read_registry, ChannelOptions};
 use jpkise_gpse::GpSe;
 use jpkise_jpki::ca::{Hierarchy, Subscriber};
 use jpkise_jpki::edge::{KeyRef, KeyState, Password, Pin, TokenProfile, INSTANCE_AID, SP_DOMAIN_AID};
@@ -124,6 +126,17 @@ fn run_with(
     issuer: &mut dyn Issuer,
     events: &mut dyn FnMut(Event),
 ) -> Result<Outcome, Failure> {
+    run_with_rules(card, plan, folder, None, issuer, events)
+}
+
+fn run_with_rules(
+    card: &mut Card<Cut>,
+    plan: &str,
+    folder: &Path,
+    rules: Option<Vec<Rule>>,
+    issuer: &mut dyn Issuer,
+    events: &mut dyn FnMut(Event),
+) -> Result<Outcome, Failure> {
     let plan = PlanFile::parse(plan).unwrap();
     let (issuer_keys, first, own) =
         (simulator::test_keys().unwrap(), first_keys(), secrets::sp_keys().unwrap());
@@ -135,7 +148,7 @@ fn run_with(
         own_keys: &own,
         own_keys_published: true,
         cap: None,
-        rules: None,
+        rules,
         clock: &now,
     };
     let mut journal_of = |chip: &str| Journal::in_folder(folder, chip);
@@ -371,4 +384,123 @@ fn a_wiped_se_gets_a_new_record_and_the_old_one_stays() {
     let generations: Vec<u16> = second.record.keys.iter().map(|k| k.generation).collect();
     assert_eq!(generations, [1, 2]);
     assert_eq!(second.record.keys[0], first.keys[0], "the key that stayed keeps its certificate's record");
+}
+
+/// Rules for apps of these hashes.
+fn rules(apps: &[&str]) -> Vec<Rule> {
+    let rule = |app: &&str| {
+        format!(
+            "[[rule]]\naid = \"{INSTANCE_AID}\"\napp = \"sha256:{}\"\napdu = \"always\"\n",
+            app.repeat(32)
+        )
+    };
+    let text = format!("format = 1\n{}", apps.iter().map(rule).collect::<String>());
+    RuleFile::parse_for(&text, &Presets::new(), INSTANCE_AID).unwrap().rules
+}
+
+fn run_rules(
+    card: &mut Card<Cut>,
+    folder: &Path,
+    rules: &[Rule],
+    events: &mut dyn FnMut(Event),
+) -> Result<Outcome, Failure> {
+    let subscriber = Subscriber::sample();
+    run_with_rules(card, PLAN, folder, Some(rules.to_vec()), &mut test_issuer(&subscriber), events)
+}
+
+fn held(card: &mut Card<Cut>) -> Vec<Rule> {
+    ara::read(card, Reading::Strict).unwrap().rules
+}
+
+/// The answer to every exchange up to the personalisation lost, then at every one the command: an applet that answers has
+/// its rules, and the same plan ends with both.
+#[test]
+fn an_applet_is_never_reachable_without_its_rules_wherever_a_run_is_cut() {
+    let both = rules(&["A1", "B2"]);
+    let mut events = Vec::new();
+    let folder = tempfile::tempdir().unwrap();
+    run_rules(&mut new_card(), folder.path(), &both, &mut |event| events.push(event)).unwrap();
+    assert!(events.contains(&Event::Rules { added: 2, removed: 0 }));
+    let mut reached = 0;
+    let mut unselectable = 0;
+    for number in 0.. {
+        let fault = if number % 2 == 0 { Fault::After } else { Fault::Before };
+        let place = format!("{fault:?} {number}");
+        let folder = tempfile::tempdir().unwrap();
+        let mut card = new_card();
+        card.transport_mut().at = Some((number, fault));
+        let failure = run_rules(&mut card, folder.path(), &both, &mut |_| ()).expect_err(&place);
+        if failure.stage >= Stage::Personalize {
+            break;
+        }
+        card.transport_mut().at = None;
+        let keys = simulator::test_keys().unwrap();
+        let registry = {
+            let mut session = open_channel(&mut card, &keys, &ChannelOptions::default(), &mut OsRng).unwrap();
+            read_registry(&mut session).unwrap()
+        };
+        let present = registry.find(&INSTANCE_AID).is_some();
+        if JpkiClient::select(&mut card).is_ok() {
+            assert_eq!(held(&mut card), both, "{place}");
+            reached += 1;
+        } else {
+            unselectable += usize::from(present);
+        }
+        let done = run_rules(&mut card, folder.path(), &both, &mut |_| ())
+            .unwrap_or_else(|e| panic!("{place}: {e}"));
+        assert_eq!((done.record.status, done.record.access_rules.len()), (Status::Complete, 2), "{place}");
+        assert_eq!(held(&mut card), both, "{place}");
+        signs(&mut card);
+        let again = run_rules(&mut card, folder.path(), &both, &mut |_| ()).unwrap();
+        assert!(!again.changed, "{place}");
+    }
+    println!("{unselectable} cuts left the applet unselectable, {reached} with its rules");
+    assert!(unselectable >= 3 && reached > 0);
+}
+
+#[test]
+fn a_whitelist_that_differs_from_the_plan_s_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut card = new_card();
+    let first = run_rules(&mut card, folder.path(), &rules(&["A1", "B2"]), &mut |_| ()).unwrap().record;
+    assert_eq!(first.access_rules[0].app, format!("sha256:{}", "a1".repeat(32)));
+    let mut events = Vec::new();
+    let done =
+        run_rules(&mut card, folder.path(), &rules(&["B2", "C3"]), &mut |event| events.push(event)).unwrap();
+    assert!(done.changed && events.contains(&Event::Stage(Stage::AccessRules)));
+    assert!(events.contains(&Event::Rules { added: 1, removed: 1 }), "{events:?}");
+    let mut found = held(&mut card);
+    found.sort_by_key(Rule::to_bytes);
+    assert_eq!(found, rules(&["B2", "C3"]));
+    let apps: Vec<&str> = done.record.access_rules.iter().map(|rule| &rule.app[7..9]).collect();
+    assert_eq!(apps, ["b2", "c3"]);
+    assert_eq!(done.record.keys, first.keys, "the keys stay");
+    // A plan without rules leaves those of the card, and what is known of them.
+    let again = run(&mut card, PLAN, folder.path()).unwrap();
+    assert!(!again.changed && again.record.access_rules.len() == 2);
+    signs(&mut card);
+}
+
+#[test]
+fn a_card_without_ara_m_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut card = new_card();
+    let keys = simulator::test_keys().unwrap();
+    let contents = |card: &mut Card<Cut>| {
+        let mut session = open_channel(card, &keys, &ChannelOptions::default(), &mut OsRng).unwrap();
+        let registry = read_registry(&mut session).unwrap();
+        (registry.find(&INSTANCE_AID).is_some(), registry.find(&SP_DOMAIN_AID).is_some())
+    };
+    {
+        let mut session = open_channel(&mut card, &keys, &ChannelOptions::default(), &mut OsRng).unwrap();
+        delete(&mut session, ARA_M_AID, false).unwrap();
+    }
+    let before = contents(&mut card);
+    let failure = run_rules(&mut card, folder.path(), &rules(&["A1"]), &mut |_| ()).unwrap_err();
+    let missing =
+        matches!(failure.error, ProvisionError::Rules(ProvideError::Undone(AraError::NotThere { .. })));
+    assert!(missing, "{failure}");
+    assert!(!failure.begun && files(folder.path()).is_empty());
+    assert_eq!(contents(&mut card), before);
+    assert!(!before.0, "the applet is not there");
 }

@@ -154,11 +154,16 @@ step-set-secret = the user's app sets the user's own secret: { $key }
 step-attest = the chip attests its state
 jpki-step =   { $number }/{ $of } { $step }
 jpki-loaded = Loaded in { $blocks } blocks
+jpki-rules = Access rules of the applet: { $added } to write, { $removed } to delete
 jpki-dry-run-plan = Nothing is sent that changes the card. What the plan asks for, each part only where it is missing (paged reads and blocks as often as needed):
 jpki-personalize-consent = This makes keys, stores certificates and replaces the keys of domain { $domain } (applet { $instance }) on the card in "{ $reader }". Go on?
 jpki-personalized = Personalised: { $chip }
 jpki-unchanged = Nothing to do: { $chip } is as the plan says. Nothing was changed.
 jpki-record = Record: { $path }
+jpki-record-rules = { $count ->
+    [one] one access rule says which apps reach the applet:
+   *[other] { $count } access rules say which apps reach the applet:
+  }
 jpki-record-key = { $key }: { $state }, certificate { $serial }
 jpki-record-domain = domain keys: version { $kvn }, check values { $values }
 jpki-record-test = TEST KEYS: these domain keys are published ones; this secure element is for laboratories only.
@@ -180,4 +185,3 @@ rec-plan-cap = Name the CAP in the plan ([applet] cap) to have it loaded.
 err-other-keys = the domain { $domain } holds none of the keys that the plan names
 rec-other-keys = Nothing was tried that the card counts. Check [keys] and the versions in the plan.
 err-same-keys = the plan's own keys are its first keys: the first set would stay
-err-rules-written = the access rules were not written

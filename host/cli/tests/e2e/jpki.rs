@@ -394,6 +394,8 @@ folder = "ca"
 file = "rules"
 "#;
 
+const JPKI: &str = "D392F000260100000001";
+
 const RULES: &str = r#"format = 1
 [[rule]]
 aid = "D392F000260100000001"
@@ -438,7 +440,10 @@ fn a_plan_makes_a_card_that_its_user_signs_with_and_a_second_run_changes_nothing
     let record = &object["record"];
     assert_eq!((&object["changed"], &record["status"]), (&true.into(), &"complete".into()));
     assert!(record["personalization_apdus"].as_u64().unwrap() <= 45);
-    assert_eq!((&record["domain"]["test_keys"], &record["access_rules"]), (&false.into(), &1.into()));
+    assert_eq!(
+        (&record["domain"]["test_keys"], &record["access_rules"][0]["apdu"]),
+        (&false.into(), &"always".into())
+    );
     let file = lab.path(object["record_file"].as_str().unwrap());
     let kept = fs::read_to_string(&file).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), *record);
@@ -512,15 +517,82 @@ fn another_ca_gets_requests_as_files_and_the_next_run_takes_its_certificates() {
     assert!(!read.contains("TEST CERTIFICATE"), "{read}");
 }
 
+/// The listed app and no other reaches the applet, from the first moment on; a list that changed is mended.
+#[test]
+fn a_plan_writes_the_rules_of_its_applet_and_only_the_listed_app_gets_through() {
+    let lab = plan_lab();
+    let card = |arguments: &[&str]| {
+        let mut command = jpkise(arguments);
+        command.args(["--state", "card"]).current_dir(lab.folder.path());
+        run(&mut command)
+    };
+    let apk = |name: &str| format!("{}/../omapi/tests/data/apk/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (listed, other) = (apk("rsa-v1v2v3.apk"), apk("ec-v2only.apk"));
+    let check = |apk: &str| code(&card(&["ara", "check", "--aid", JPKI, "--apk", apk, "--apdu", "00200080"]));
+    let hash_of = |apk: &str| {
+        let hashes = text(&card(&["ara", "hashes", "--apk", apk]));
+        let start = hashes.find("sha256:").unwrap() + 7;
+        hashes[start..start + 64].to_owned()
+    };
+    let write = |hashes: &[String]| {
+        let rule = |hash: &String| {
+            format!("[[rule]]\naid = \"{JPKI}\"\napp = \"sha256:{hash}\"\napdu = \"jpki-user\"\n")
+        };
+        let rules: String = hashes.iter().map(rule).collect();
+        fs::write(lab.path("rules"), format!("format = 1\n{rules}")).unwrap();
+    };
+    let (listed_hash, other_hash) = (hash_of(&listed), hash_of(&other));
+    write(std::slice::from_ref(&listed_hash));
+
+    let dry = personalize(&lab, &["--dry-run"]);
+    assert!(dry.status.success(), "{}", text(&dry));
+    for part in ["1 to write, 0 to delete", "jpki-user", &listed_hash, "INSTALL [for make selectable]"] {
+        assert!(text(&dry).contains(part), "{part}: {}", text(&dry));
+    }
+    assert!(text(&card(&["ara", "list"])).contains("No rules"));
+
+    let done = personalize(&lab, &["--pin-file", "pins"]);
+    assert!(done.status.success(), "{}", text(&done));
+    assert!(text(&done).contains(&format!("{JPKI} sha256:{listed_hash}")), "{}", text(&done));
+    assert_eq!((check(&listed), check(&other)), (0, 5));
+
+    write(&[other_hash]);
+    let mended = personalize(&lab, &["--json"]);
+    assert!(mended.status.success(), "{}", text(&mended));
+    assert!(text(&mended).contains("1 to write, 1 to delete"), "{}", text(&mended));
+    assert_eq!((check(&listed), check(&other)), (5, 0));
+    let again = personalize(&lab, &[]);
+    assert!(text(&again).contains("Nothing was changed"), "{}", text(&again));
+}
+
+#[test]
+fn a_plan_with_rules_is_refused_by_a_card_without_ara_m() {
+    let lab = plan_lab();
+    fs::write(lab.path("profile"), "format = 1\n[card]\nara = false\n").unwrap();
+    for extra in [&["--dry-run"][..], &["--pin-file", "pins"]] {
+        let refused = personalize(&lab, &[extra, &["--profile", "profile"]].concat());
+        assert_eq!(code(&refused), 5, "{}", text(&refused));
+        assert!(text(&refused).contains("ARA-M"), "{}", text(&refused));
+        assert!(!lab.path("records").exists(), "something was begun");
+    }
+}
+
 #[test]
 fn plans_that_cannot_be_carried_out_are_refused_before_anything_is_sent() {
     let lab = plan_lab();
+    fs::write(lab.path("others"), RULES.replace(JPKI, "all")).unwrap();
+    fs::write(lab.path("empty"), "format = 1\n").unwrap();
     for (from, to, exit, says) in [
         ("own = ", "onw = ", 2, "line 6"),
         ("first = \"env:FIRST_KEYS\"", "first = \"0F1E2D3C4B5A69788796A5B4C3D2E1F0\"", 2, "line 5"),
         ("file:own.keys", "file:no-such-file", 2, "no-such-file"),
         ("env:FIRST_KEYS", "env:NO_SUCH_VARIABLE", 2, "NO_SUCH_VARIABLE"),
         ("file = \"rules\"", "file = \"plan\"", 2, "rules"),
+        ("file = \"rules\"", "file = \"none\"", 2, "none"),
+        ("file = \"rules\"", "fail = \"rules\"", 2, "line 11"),
+        ("file = \"rules\"", "file = \"others\"", 2, "rule in line 2: it names all"),
+        ("file = \"rules\"", "file = \"empty\"", 2, "no rule"),
+        ("issuer = \"test\"", "", 2, "keys.issuer"),
         ("[ca]", "[applet]\ncap = \"plan\"\n[ca]", 2, "plan"),
     ] {
         fs::write(lab.path("plan"), PLAN.replace(from, to)).unwrap();

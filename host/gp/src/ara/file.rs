@@ -24,6 +24,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use jpkise_wire::Aid;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -89,6 +90,19 @@ pub enum RuleFileError {
         /// Line of the second one.
         line: usize,
     },
+    /// No rule at all, where an applet is to come with its rules.
+    #[error("the file has no rule for {0}")]
+    NoRules(Aid),
+    /// A rule about another applet, where all are to be about one.
+    #[error("rule in line {line}: it names {found}, not {expected}")]
+    OtherApplet {
+        /// Line of the rule's header, from 1.
+        line: usize,
+        /// The applet at hand.
+        expected: Aid,
+        /// What the rule names.
+        found: AidRef,
+    },
     /// Two rules for one reference, of which one allows what the other forbids.
     #[error("the rules in lines {first_line} and {line} contradict each other")]
     Contradiction {
@@ -135,6 +149,8 @@ enum Apdu {
 pub struct RuleFile {
     /// The rules in the file's order, none twice.
     pub rules: Vec<Rule>,
+    /// Where each of them stands.
+    lines: Vec<usize>,
 }
 
 impl RuleFile {
@@ -162,7 +178,22 @@ impl RuleFile {
         if let (false, Some((first, second))) = (document.as_found, contradiction(&rules)) {
             return Err(RuleFileError::Contradiction { first_line: lines[first], line: lines[second] });
         }
-        Ok(Self { rules })
+        Ok(Self { rules, lines })
+    }
+
+    /// As [`Self::parse`], for rules that come with `applet`: there are some, and every one names it.
+    pub fn parse_for(text: &str, presets: &Presets, applet: Aid) -> Result<Self, RuleFileError> {
+        let file = Self::parse(text, presets)?;
+        if file.rules.is_empty() {
+            return Err(RuleFileError::NoRules(applet));
+        }
+        for (rule, line) in file.rules.iter().zip(&file.lines) {
+            let found = rule.reference.aid();
+            if found != AidRef::Aid(applet) {
+                return Err(RuleFileError::OtherApplet { line: *line, expected: applet, found });
+            }
+        }
+        Ok(file)
     }
 
     /// Writes rules as a file that [`Self::parse`] reads back, whatever card they come from (`as_found`): the way back

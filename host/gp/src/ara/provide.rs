@@ -123,6 +123,12 @@ impl Provision {
         added.cloned().collect()
     }
 
+    /// The rules of the applet that go.
+    pub fn removed(&self) -> Vec<Rule> {
+        let removed = self.change.before.iter().filter(|rule| !self.change.after.contains(rule));
+        removed.cloned().collect()
+    }
+
     /// What is written, in order.
     pub fn plan(&self) -> &Plan {
         &self.change.plan

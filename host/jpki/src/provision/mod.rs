@@ -26,7 +26,8 @@ pub use plan::{
     Rotation, RulesPart, Secrets, SubscriberPart, TokenPart, UserPart, FORMAT as PLAN_FORMAT,
 };
 pub use record::{
-    AppletRecord, CapRecord, DomainRecord, SeIdentity, SeRecord, Status, FORMAT as RECORD_FORMAT,
+    ApduRecord, AppletRecord, CapRecord, DomainRecord, RuleRecord, SeIdentity, SeRecord, Status,
+    FORMAT as RECORD_FORMAT,
 };
 pub use run::provision;
 
@@ -46,10 +47,10 @@ pub enum Stage {
     FirstKeys,
     /// The applet is installed, with its access rules where the plan has any.
     Install,
-    /// It is extradited into the domain.
-    Extradite,
     /// The access rules of an applet that was there are brought to the plan's.
     AccessRules,
+    /// It is extradited into the domain.
+    Extradite,
     /// Keys, certificates, secrets; in steps of their own.
     Personalize,
     /// The first key set gives way to the service provider's own.
@@ -67,8 +68,8 @@ impl Stage {
         Self::CreateDomain,
         Self::FirstKeys,
         Self::Install,
-        Self::Extradite,
         Self::AccessRules,
+        Self::Extradite,
         Self::Personalize,
         Self::RotateKeys,
         Self::Prove,
@@ -136,6 +137,13 @@ pub enum Event {
     Stage(Stage),
     /// Blocks of a load.
     Load(Progress),
+    /// Access rules are about to be written and deleted, so many.
+    Rules {
+        /// Written.
+        added: usize,
+        /// Deleted.
+        removed: usize,
+    },
     /// Inside [`Stage::Personalize`].
     Step(personalize::Event),
 }

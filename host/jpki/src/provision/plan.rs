@@ -540,6 +540,9 @@ mod tests {
             (format!("{SMALLEST}[domain]\ni = 70\n"), 9, "string"),
             (format!("{SMALLEST}[domain]\naid = \"A0\"\n"), 9, "AID"),
             (format!("{SMALLEST}[applet]\npolicy = [\"free\"]\n"), 9, "free"),
+            (format!("{SMALLEST}[access-rules]\n"), 8, "file"),
+            (format!("{SMALLEST}[access-rules]\nfile = 1\n"), 9, "string"),
+            (format!("{SMALLEST}[access-rules]\nfile = \"r\"\nrules = []\n"), 10, "rules"),
             ("format = ".to_owned(), 1, ""),
         ] {
             match PlanFile::parse(&text).unwrap_err() {

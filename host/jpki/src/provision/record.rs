@@ -1,6 +1,7 @@
 //! The record of one SE: public facts, one JSON object, kept as long as the SE lives. Never a secret, nothing of the basic
 //! four attributes.
 
+use jpkise_gp::ara::{ApduAccess, NfcAccess, Rule};
 use jpkise_gp::identity::Identity;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -52,9 +53,9 @@ pub struct SeRecord {
     pub domain: DomainRecord,
     /// The applet.
     pub applet: AppletRecord,
-    /// Access rules of the applet, where the plan has any.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub access_rules: Option<usize>,
+    /// Access rules of the applet, as last written or found as the plan has them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub access_rules: Vec<RuleRecord>,
     /// Level of the last secure channel with the applet, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub level: Option<String>,
@@ -131,6 +132,51 @@ pub struct CapRecord {
     pub load_file_sha256: String,
     /// Whether it was loaded here; otherwise a package of its AID was on the SE before.
     pub loaded: bool,
+}
+
+/// An access rule, in the words of the rule file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleRecord {
+    /// The applet.
+    pub aid: String,
+    /// The app: the hash of its certificate, or `all`.
+    pub app: String,
+    /// `always`, `never`, or the filters.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub apdu: Option<ApduRecord>,
+    /// NFC transaction events: `always` or `never`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub nfc: Option<String>,
+}
+
+/// Which commands a rule lets through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ApduRecord {
+    /// `always` or `never`.
+    Word(String),
+    /// Header and mask of each filter.
+    Filters(Vec<String>),
+}
+
+impl RuleRecord {
+    /// Of a rule.
+    pub fn new(rule: &Rule) -> Self {
+        let word = |word: &str| ApduRecord::Word(word.to_owned());
+        let apdu = rule.access.apdu().map(|access| match access {
+            ApduAccess::Always => word("always"),
+            ApduAccess::Never => word("never"),
+            ApduAccess::Filters(filters) => {
+                ApduRecord::Filters(filters.as_slice().iter().map(ToString::to_string).collect())
+            }
+        });
+        let nfc = rule.access.nfc().map(|access| match access {
+            NfcAccess::Always => "always".to_owned(),
+            NfcAccess::Never => "never".to_owned(),
+        });
+        let reference = &rule.reference;
+        Self { aid: reference.aid().to_string(), app: reference.device_app().to_string(), apdu, nfc }
+    }
 }
 
 impl SeIdentity {

@@ -1,18 +1,17 @@
 //! The run itself.
 
+mod access;
+
 use jpkise_card::{Card, Transport};
-use jpkise_gp::ara::card as ara;
-use jpkise_gp::ara::provide::{install_with_rules, Provision};
-use jpkise_gp::ara::rule::Reading;
-use jpkise_gp::commands::install::ForInstall;
+use jpkise_gp::ara::provide::Provision;
 use jpkise_gp::commands::put_key::{Destination, KeyBlock};
 use jpkise_gp::identity::{HashAlgorithm, Identity};
 use jpkise_gp::keys::{KeySet, KeySource};
 use jpkise_gp::registry::Registry;
 use jpkise_gp::scp03::{Authenticated, ScpError, Session};
 use jpkise_gp::workflow::{
-    create_domain, delete_key, extradite, install, load, open_channel, put_keys, read_identity,
-    read_registry, rotate_keys, ChannelOptions, DomainRequest, LevelChoice, RotateRequest,
+    create_domain, delete_key, extradite, load, open_channel, put_keys, read_identity, read_registry,
+    rotate_keys, ChannelOptions, DomainRequest, LevelChoice, RotateRequest,
 };
 use jpkise_gp::{GpError, SecureRandom};
 use jpkise_wire::scp03::{SecurityLevel, KDD_LENGTH};
@@ -97,9 +96,10 @@ fn identify<T: Transport>(
     let former = journal.record()?;
     let record = match &former {
         Some(former) if former.status != Status::Complete => former.clone(),
-        // Keys that stay keep what was known of their certificates.
+        // Keys that stay keep what was known of their certificates, an applet that stays its rules.
         complete => SeRecord {
             keys: complete.as_ref().map(|c| c.keys.clone()).unwrap_or_default(),
+            access_rules: complete.as_ref().map(|c| c.access_rules.clone()).unwrap_or_default(),
             ..new_record(request, se)
         },
     };
@@ -133,7 +133,7 @@ fn new_record(request: &Request<'_>, se: SeIdentity) -> SeRecord {
                 loaded: false,
             }),
         },
-        access_rules: None,
+        access_rules: Vec::new(),
         level: None,
         lease: None,
         keys: Vec::new(),
@@ -212,6 +212,7 @@ impl<T: Transport, R: RngCore + CryptoRng> Run<'_, '_, T, R> {
     fn complete(&mut self) -> Result<(), ProvisionError> {
         let same = self.former.as_ref().is_some_and(|former| {
             former.status == Status::Complete
+                && former.access_rules == self.record.access_rules
                 && former.keys.iter().map(|k| &k.modulus_sha256).eq(self
                     .record
                     .keys
@@ -280,6 +281,7 @@ impl<T: Transport, R: RngCore + CryptoRng> Run<'_, '_, T, R> {
     /// Package, domain, applet and rules, as far as they are missing. Whether the applet was installed now.
     fn content(&mut self, keys: &dyn KeySource) -> Result<bool, ProvisionError> {
         let plan = self.request.plan;
+        let access = self.access()?;
         let registry = read_registry(&mut self.issuer_session(keys)?)?;
         if registry.find(&plan.applet.package).is_none() {
             let cap = self.request.cap.as_ref().ok_or(ProvisionError::NoPackage(plan.applet.package))?;
@@ -300,7 +302,7 @@ impl<T: Transport, R: RngCore + CryptoRng> Run<'_, '_, T, R> {
         if self.keys_in_use()? == InUse::Issuer {
             self.first_keys(keys)?;
         }
-        self.applet(keys, &registry)
+        self.applet(keys, &registry, access.as_ref())
     }
 
     fn issuer_session<'k>(
@@ -324,32 +326,18 @@ impl<T: Transport, R: RngCore + CryptoRng> Run<'_, '_, T, R> {
         Ok(())
     }
 
-    fn applet(&mut self, keys: &dyn KeySource, registry: &Registry) -> Result<bool, ProvisionError> {
-        let plan = self.request.plan;
+    fn applet(
+        &mut self,
+        keys: &dyn KeySource,
+        registry: &Registry,
+        access: Option<&Provision>,
+    ) -> Result<bool, ProvisionError> {
         let (instance, domain) = (self.instance(), self.domain());
-        let provision = match &self.request.rules {
-            Some(rules) => {
-                let held = ara::read(self.card, Reading::Strict)?;
-                self.record.access_rules = Some(rules.len());
-                Some(Provision::new(instance, &held.rules, rules)?)
-            }
-            None => None,
-        };
         let entry = registry.find(&instance);
         let fresh = entry.is_none();
-        if fresh {
-            self.begin(Stage::Install)?;
-            let command = ForInstall::new(plan.applet.package, plan.applet.module, instance)
-                .with_parameters(plan.install_parameters().build());
-            let mut session = self.issuer_session(keys)?;
-            match &provision {
-                Some(provision) => install_with_rules(&mut session, &command, provision, &mut |_| ())?,
-                None => install(&mut session, &command)?,
-            }
-        } else if let Some(provision) = provision.filter(|p| !p.plan().changes.is_empty()) {
-            self.begin(Stage::AccessRules)?;
-            let commands: Vec<_> = provision.plan().commands().collect();
-            ara::write(&mut self.issuer_session(keys)?, ara::Way::Domain, &commands, &mut |_| ())?;
+        match entry {
+            Some(entry) => self.settle_applet(keys, entry, access)?,
+            None => self.install_applet(keys, access)?,
         }
         let owner = entry.and_then(|entry| entry.domain);
         let issuer_domain = registry.issuer.as_ref().map(|entry| entry.aid);

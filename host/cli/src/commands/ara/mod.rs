@@ -25,6 +25,7 @@ use crate::i18n::Text;
 
 pub use app::NamedApp;
 pub use with_applet::{delete_with_rules, install_with_rules, AppletRules};
+pub use words::{rule_json, show as show_rules};
 
 /// Runs the verb.
 pub fn run(app: &App, arguments: &AraArgs) -> Result<(), CliError> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jpkise_gp::ara::file::RuleFile;
-use jpkise_gp::ara::rule::Rule;
+use jpkise_gp::ara::{Provision, Reading, Rule};
 use jpkise_gp::keys::{KeySource, KeySpec, KeySpecError};
 use jpkise_gp::workflow::LoadFile;
 use jpkise_jpki::edge::{KeyRef, KeyState};
@@ -70,7 +70,8 @@ pub fn run(app: &App, arguments: &JpkiArgs, own: &PersonalizeArgs) -> Result<(),
         let keys = PlanKeys::find(app, &loaded, own, target)?;
         let states = states(target, &loaded)?;
         if app.global.dry_run {
-            return plan_view::show(app, &loaded.plan, cap.as_ref(), states);
+            let provision = rules.as_deref().map(|rules| provision_of(target, &loaded, rules)).transpose()?;
+            return plan_view::show(app, &loaded.plan, cap.as_ref(), provision.as_ref(), states);
         }
         let mut user = user(&loaded.plan, states, &mut secrets)?;
         ask(app, target, &loaded.plan)?;
@@ -206,11 +207,18 @@ fn rules(loaded: &LoadedPlan) -> Result<Option<Vec<Rule>>, CliError> {
     let Some(part) = &loaded.plan.access_rules else { return Ok(None) };
     let path = loaded.path(&part.file);
     let text = fs::read_to_string(&path).map_err(|e| file_not_read(&path, &e))?;
-    let file = RuleFile::parse(&text, &jpkise_omapi::preset::presets()).map_err(|error| {
+    let presets = jpkise_omapi::preset::presets();
+    let file = RuleFile::parse_for(&text, &presets, loaded.plan.applet.instance).map_err(|error| {
         CliError::new(Exit::Usage, Text::new("err-plan-rules").with("path", path.display()))
             .detail(error.to_string())
     })?;
     Ok(Some(file.rules))
+}
+
+/// What the plan's rules would change on this card; it has an ARA-M, or there is no plan.
+fn provision_of(target: &mut Target, loaded: &LoadedPlan, rules: &[Rule]) -> Result<Provision, CliError> {
+    let held = jpkise_gp::ara::card::read(&mut target.card, Reading::Android)?;
+    Ok(Provision::new(loaded.plan.applet.instance, &held.rules, rules)?)
 }
 
 /// The keys' states, as the applet tells everybody; all EMPTY where it is not there yet.
@@ -266,6 +274,9 @@ fn say(app: &App, event: Event) {
         Event::Load(progress) if progress.blocks == progress.of_blocks => {
             app.talk(&Text::new("jpki-loaded").with("blocks", progress.blocks));
         }
+        Event::Rules { added, removed } => {
+            app.talk(&Text::new("jpki-rules").with("added", added).with("removed", removed));
+        }
         Event::Step(personalize::Event::Step { step, number, of }) => {
             let text = Text::new("jpki-step")
                 .with("number", number)
@@ -288,6 +299,13 @@ fn finish(app: &App, outcome: &Outcome, path: &Path) -> Result<(), CliError> {
             .with("state", key.state)
             .with("serial", serial);
         app.result(&app.messages.say(&text))?;
+    }
+    if !record.access_rules.is_empty() {
+        let text = Text::new("jpki-record-rules").count("count", record.access_rules.len() as u64);
+        app.result(&app.messages.say(&text))?;
+        for rule in &record.access_rules {
+            app.result(&format!("  {} {}", rule.aid, rule.app))?;
+        }
     }
     show_domain(app, record)?;
     app.result(&app.messages.say(&Text::new("jpki-record").with("path", path.display())))?;
@@ -358,9 +376,7 @@ impl From<ProvisionError> for CliError {
                     .next(Text::new("rec-other-keys"))
             }
             ProvisionError::SameKeys => Self::new(Exit::Usage, Text::new("err-same-keys")),
-            ProvisionError::Rules(_) => {
-                Self::new(Exit::Refused, Text::new("err-rules-written")).detail(detail)
-            }
+            ProvisionError::Rules(error) => error.into(),
             _ => Self::new(Exit::Refused, Text::new("err-check").with("check", detail)),
         }
     }

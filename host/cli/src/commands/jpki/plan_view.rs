@@ -1,7 +1,9 @@
 //! A plan in words and commands, for `--dry-run`: what would be sent to an SE in the states found.
 
 use jpkise_card::CommandApdu;
-use jpkise_gp::commands::install::{extradite, ForInstall};
+use jpkise_gp::ara::{Provision, Rule, ARA_M_AID};
+use jpkise_gp::commands::install::{extradite, make_selectable, personalize, ForInstall};
+use jpkise_gp::GpError;
 use jpkise_jpki::edge::data::{get_proof, get_public_key};
 use jpkise_jpki::edge::{admin, KeyRef, KeyState};
 use jpkise_jpki::personalize::{Plan, Start, Step};
@@ -11,8 +13,12 @@ use serde_json::json;
 use super::card::key_name;
 use super::dry::Dry;
 use crate::app::App;
+use crate::commands::ara::{rule_json, show_rules};
 use crate::error::CliError;
 use crate::i18n::Text;
+
+/// Data of one command in the issuer's channel: C-MAC and C-DECRYPTION, a MAC of 8 bytes.
+const BLOCK: usize = 239;
 
 /// A step, in words.
 pub fn step_name(step: Step) -> Text {
@@ -38,13 +44,14 @@ pub fn show(
     app: &App,
     plan: &PlanFile,
     cap: Option<&CapToLoad>,
+    access: Option<&Provision>,
     states: [KeyState; 2],
 ) -> Result<(), CliError> {
     app.talk(&Text::new("jpki-dry-run-plan"));
     let mut dry = Dry::new(app);
     let untouched = states == [KeyState::Empty; 2];
     if plan.keys.issuer.is_some() {
-        content(plan, cap, &mut dry);
+        content(plan, cap, access, &mut dry)?;
     }
     let mut session = Plan::new(plan.token.info("CHIP"));
     session.start = if untouched { Start::Fresh } else { Start::Resume };
@@ -73,14 +80,27 @@ pub fn show(
         app.result(&format!("  - {}", app.messages.say(&step_name(*step))))?;
     }
     app.result(&format!("  - {}", app.messages.get("stage-rotate-keys")))?;
+    if let Some(provision) = access {
+        show_access(app, provision)?;
+    }
     dry.list()?;
     let mut object = dry.to_json();
+    if let Some(provision) = access {
+        let json = |rules: Vec<Rule>| rules.iter().map(rule_json).collect::<Vec<_>>();
+        object["access_rules"] =
+            json!({ "added": json(provision.added()), "removed": json(provision.removed()) });
+    }
     object["steps"] = json!(stages);
     app.json(&object)
 }
 
 /// What an issuer's domain is asked for, each only where it is missing.
-fn content(plan: &PlanFile, cap: Option<&CapToLoad>, dry: &mut Dry<'_>) {
+fn content(
+    plan: &PlanFile,
+    cap: Option<&CapToLoad>,
+    access: Option<&Provision>,
+    dry: &mut Dry<'_>,
+) -> Result<(), CliError> {
     if let Some(cap) = cap {
         let request = cap.load_file.request(None, None);
         dry.secured(&request.announcement.command());
@@ -94,8 +114,41 @@ fn content(plan: &PlanFile, cap: Option<&CapToLoad>, dry: &mut Dry<'_>) {
     dry.secured(&put_key(0));
     let applet = ForInstall::new(plan.applet.package, plan.applet.module, plan.applet.instance)
         .with_parameters(plan.install_parameters().build());
-    dry.secured(&applet.command_selectable());
+    match access {
+        Some(provision) => {
+            dry.secured(&applet.command());
+            rules(provision, dry)?;
+            dry.secured(&make_selectable(&applet.application, applet.privileges));
+        }
+        None => dry.secured(&applet.command_selectable()),
+    }
     dry.secured(&extradite(&plan.applet.instance, &plan.domain.aid));
+    Ok(())
+}
+
+/// What the ARA-M of this card would be sent.
+fn rules(provision: &Provision, dry: &mut Dry<'_>) -> Result<(), CliError> {
+    for object in provision.plan().commands() {
+        dry.secured(&personalize(&ARA_M_AID));
+        for block in object.commands(BLOCK).map_err(GpError::from)? {
+            dry.secured(&block);
+        }
+    }
+    Ok(())
+}
+
+/// The rules that come and go, in words.
+fn show_access(app: &App, provision: &Provision) -> Result<(), CliError> {
+    let (added, removed) = (provision.added(), provision.removed());
+    let text = Text::new("jpki-rules").with("added", added.len()).with("removed", removed.len());
+    app.result(&app.messages.say(&text))?;
+    let come = added.iter().map(|rule| ("+".to_owned(), rule));
+    let go = removed.iter().map(|rule| ("-".to_owned(), rule));
+    let rows: Vec<(String, &Rule)> = come.chain(go).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    show_rules(app, &rows)
 }
 
 fn put_key(replacing: u8) -> CommandApdu {

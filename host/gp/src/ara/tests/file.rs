@@ -91,6 +91,19 @@ fn a_wrong_file_names_the_line_and_what_is_wrong() {
 }
 
 #[test]
+fn rules_that_come_with_an_applet_all_name_it() {
+    let entry = |aid: &str| format!("[[rule]]\naid = \"{aid}\"\napp = \"{HASH}\"\napdu = \"always\"\n");
+    let parse =
+        |rules: &str| RuleFile::parse_for(&format!("format = 1\n{rules}"), &presets(), JPKI.parse().unwrap());
+    assert_eq!(parse(&entry(JPKI)).unwrap().rules.len(), 1);
+    assert!(matches!(parse(""), Err(RuleFileError::NoRules(_))));
+    for other in ["all", "default", "A000000001", "D392F00026"] {
+        let error = parse(&(entry(JPKI) + &entry(other))).unwrap_err();
+        assert!(matches!(error, RuleFileError::OtherApplet { line: 6, .. }), "{other}: {error}");
+    }
+}
+
+#[test]
 fn what_a_card_held_is_written_so_that_it_can_be_put_back() {
     let dead = rule(JPKI, 3, "00A40400/F0FF0000", Some(true));
     let rules = [
