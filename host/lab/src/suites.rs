@@ -15,6 +15,7 @@ const DATA: [(&str, &[(&str, &str)]); 4] = [
             ("jpki-states.toml", include_str!("../suites/jpki-states.toml")),
             ("jpki-edge.toml", include_str!("../suites/jpki-edge.toml")),
             ("jpki-channel.toml", include_str!("../suites/jpki-channel.toml")),
+            ("jpki-secrets.toml", include_str!("../suites/jpki-secrets.toml")),
         ],
     ),
 ];

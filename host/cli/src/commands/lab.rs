@@ -389,6 +389,18 @@ fn conclude(app: &App, report: &RunReport, out: &Path) -> Result<(), CliError> {
             ]);
         }
     }
+    let total = |id: &str| {
+        let cases = report.targets.iter().flat_map(|target| &target.cases);
+        cases.filter(|c| c.verdict.id() == id).count().to_string()
+    };
+    rows.push([
+        say("table-total"),
+        String::new(),
+        total("passed"),
+        total("failed"),
+        total("broken"),
+        total("skipped"),
+    ]);
     for line in crate::table::render(&rows) {
         app.result(&line)?;
     }

@@ -309,7 +309,7 @@ fn a_named_card_may_be_changed_and_a_pulled_one_ends_in_a_whole_report() {
     let sim = Sim::start(&reader, &[]);
     let out = tempfile::tempdir().unwrap();
     let other =
-        run(&mut jpkise(&["lab", "run", "gp", "--lab", "--reader", READERS[0], "--out", str_of(out.path())])
+        run(jpkise(&["lab", "run", "gp", "--lab", "--reader", READERS[0], "--out", str_of(out.path())])
             .args(["--destructive", "SOMEBODY-ELSE"]));
     assert_eq!(other.status.code(), Some(3), "{}", text(&other));
     assert!(text(&other).contains("4A504B49-4A504B4953450001"), "{}", text(&other));

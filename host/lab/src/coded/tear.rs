@@ -206,7 +206,7 @@ fn first_difference(a: &[String], b: &[String]) -> String {
     a.iter().zip(b).find(|(a, b)| a != b).map(|(a, _)| a.clone()).unwrap_or_default()
 }
 
-fn simulated<'b>(bench: &'b mut dyn Bench) -> Result<&'b mut SimulatedBench, Stop> {
+fn simulated(bench: &mut dyn Bench) -> Result<&mut SimulatedBench, Stop> {
     bench.simulated().ok_or_else(|| Stop::broken("not a simulated card"))
 }
 

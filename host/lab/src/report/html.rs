@@ -19,12 +19,15 @@ const TEMPLATE: &str = include_str!("../../templates/report.html");
 #[error("report.html: {0}")]
 pub struct HtmlError(#[from] minijinja::Error);
 
+/// Says the message of a key with these values.
+pub type Say<'w> = dyn Fn(&str, &[(String, String)]) -> String + Send + Sync + 'w;
+
 /// Words by key, in the reader's language: a function of the program, which alone knows languages.
 pub struct Words<'w> {
     /// Language tag: `en`, `ja`.
     pub language: &'w str,
     /// The message of that key with these values.
-    pub say: &'w (dyn Fn(&str, &[(String, String)]) -> String + Send + Sync),
+    pub say: &'w Say<'w>,
 }
 
 /// A case, one cell per target.

@@ -106,7 +106,7 @@ fn escape(text: &str) -> String {
             '\n' => out.push_str("&#10;"),
             '\t' => out.push_str("&#9;"),
             c if c < ' ' || matches!(c, '\u{FFFE}' | '\u{FFFF}' | '\u{7F}'..='\u{9F}') => {
-                out.push('\u{FFFD}')
+                out.push('\u{FFFD}');
             }
             c => out.push(c),
         }

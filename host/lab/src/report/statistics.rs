@@ -65,6 +65,7 @@ pub fn histogram(values: &[f64]) -> Vec<(f64, f64, u32)> {
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let classes = ((sorted.len() as f64).sqrt().ceil() as usize).clamp(5, 40);
     // All values alike still make one class to look at.
+    #[allow(clippy::cast_precision_loss)]
     let width = if max > min { (max - min) / classes as f64 } else { (min.abs() / 100.0).max(0.001) };
     let mut out: Vec<(f64, f64, u32)> = (0..classes)
         .map(|i| {

@@ -234,7 +234,7 @@ impl Worker {
                         needs: &case.needs,
                     };
                     self.one(bench, &about, gone, &mut |bench, values, _| {
-                        self.play(bench, suite, case, values)
+                        self.play(bench, suite, case, &values)
                     });
                 }
             }
@@ -277,7 +277,7 @@ impl Worker {
         ChaCha20Rng::from_seed(seed.into())
     }
 
-    fn play(&self, bench: &mut dyn Bench, suite: &Suite, case: &Case, values: Values) -> Verdict {
+    fn play(&self, bench: &mut dyn Bench, suite: &Suite, case: &Case, values: &Values) -> Verdict {
         let mut figures = std::collections::BTreeMap::new();
         let mut rng = self.rng(&suite.id, &case.id);
         let mut verdict = Verdict::Passed;
@@ -295,13 +295,7 @@ impl Worker {
         verdict
     }
 
-    fn one(
-        &self,
-        bench: &mut dyn Bench,
-        about: &About<'_>,
-        gone: &mut bool,
-        run: &mut dyn FnMut(&mut dyn Bench, Values, &mut Vec<String>) -> Verdict,
-    ) {
+    fn one(&self, bench: &mut dyn Bench, about: &About<'_>, gone: &mut bool, run: &mut Body<'_>) {
         let case = format!("{}/{}", about.suite, about.id);
         let target = self.index;
         self.tell(Event::Started { target, case: case.clone() });
@@ -365,6 +359,9 @@ impl Worker {
         None
     }
 }
+
+/// What a case does on a card that is in its state; remarks go into the last.
+type Body<'b> = dyn FnMut(&mut dyn Bench, Values, &mut Vec<String>) -> Verdict + 'b;
 
 /// What a case is, whether of data or of code.
 struct About<'a> {

@@ -163,10 +163,10 @@ impl Bench for SimulatedBench {
     fn can(&mut self, need: Need) -> bool {
         match need {
             Need::Reader => false,
-            Need::RMac => self.i().is_some_and(|i| i & 0x20 != 0),
-            Need::NoRMac => self.i().is_some_and(|i| i & 0x20 == 0),
-            Need::REncryption => self.i().is_some_and(|i| i & 0x40 != 0),
-            Need::PseudoRandom => self.i().is_some_and(|i| i & 0x10 != 0),
+            Need::RMac => self.i() & 0x20 != 0,
+            Need::NoRMac => self.i() & 0x20 == 0,
+            Need::REncryption => self.i() & 0x40 != 0,
+            Need::PseudoRandom => self.i() & 0x10 != 0,
             Need::Simulator | Need::ExtendedLength | Need::InterfaceSwitch | Need::Channels | Need::Load => {
                 true
             }
@@ -196,7 +196,7 @@ impl Bench for SimulatedBench {
 }
 
 impl SimulatedBench {
-    fn i(&self) -> Option<u8> {
-        Some(self.profile.i.value())
+    fn i(&self) -> u8 {
+        self.profile.i.value()
     }
 }

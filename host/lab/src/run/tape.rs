@@ -88,7 +88,7 @@ impl Tape {
         if let Some(error) = inner.error.take() {
             return Err(error);
         }
-        inner.out.as_mut().map_or(Ok(()), |out| out.flush())
+        inner.out.as_mut().map_or(Ok(()), Write::flush)
     }
 }
 
