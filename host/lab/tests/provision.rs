@@ -412,8 +412,8 @@ fn held(card: &mut Card<Cut>) -> Vec<Rule> {
     ara::read(card, Reading::Strict).unwrap().rules
 }
 
-/// The answer to every exchange up to the personalisation lost, then at every one the command: an applet that answers has
-/// its rules, and the same plan ends with both.
+/// Cut at every exchange up to the personalisation, before the command and after it by turns: an applet that answers has its
+/// rules, and the same plan ends with both.
 #[test]
 fn an_applet_is_never_reachable_without_its_rules_wherever_a_run_is_cut() {
     let both = rules(&["A1", "B2"]);
