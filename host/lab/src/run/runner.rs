@@ -321,6 +321,10 @@ impl Worker {
             },
         };
         let (exchanges, left_out) = bench.tape().take();
+        let untraced = bench.tape().untraced();
+        if untraced > 0 {
+            remarks.push(format!("{untraced} exchanges are not in the trace"));
+        }
         // A lost card comes back before the next case, or all that follows is said to have met none.
         if !*gone && !verdict.is_good() && bench.card().reset().is_err() {
             *gone = bench.recover().is_err();

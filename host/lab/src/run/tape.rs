@@ -10,6 +10,8 @@ use jpkise_card::{Exchange, Observer};
 
 /// Exchanges of one case that go into the report; the trace has all.
 const KEPT: usize = 200;
+/// Exchanges of one case that go into the trace: a fuzzer sends millions, and a seed gives them again.
+const TRACED: u64 = 100_000;
 
 #[derive(Default)]
 struct Inner {
@@ -19,6 +21,9 @@ struct Inner {
     bytes: u64,
     kept: Vec<ExchangeRecord>,
     left_out: u64,
+    /// Of the case under way: written to the trace, and not.
+    traced: u64,
+    untraced: u64,
     opened: Option<Instant>,
     /// Headers before secure messaging and what they were sent to, for coverage.
     headers: Vec<[u8; 4]>,
@@ -53,6 +58,13 @@ impl Tape {
         let mut inner = self.0.borrow_mut();
         inner.kept.clear();
         inner.left_out = 0;
+        inner.traced = 0;
+        inner.untraced = 0;
+    }
+
+    /// Exchanges since [`Self::begin`] that the trace lacks.
+    pub fn untraced(&self) -> u64 {
+        self.0.borrow().untraced
     }
 
     /// What was kept since [`Self::begin`], and how much was not.
@@ -118,8 +130,13 @@ impl Observer for Tape {
         let received = exchange.response.map_or(0, |r| r.data.len() + 2);
         inner.bytes += (sent + received) as u64;
         inner.headers.push(exchange.plain.map_or(exchange.command.header(), |p| p.header));
-        let line = Record::Exchange(record.clone());
-        inner.write(&line);
+        if inner.traced < TRACED {
+            inner.traced += 1;
+            let line = Record::Exchange(record.clone());
+            inner.write(&line);
+        } else {
+            inner.untraced += 1;
+        }
         if inner.kept.len() < KEPT {
             inner.kept.push(record);
         } else {
