@@ -202,6 +202,10 @@ impl Line<'_> {
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<End, VpcdError> {
         loop {
+            // A program that sends without a pause leaves no silence in which to look.
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(End::Stopped);
+            }
             let message = match self.receive(on_event)? {
                 Received::Message(message) => message,
                 Received::Closed => return Ok(End::ReaderClosed),

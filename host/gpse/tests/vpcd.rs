@@ -71,6 +71,26 @@ fn a_reader_gets_atr_and_answers() {
 }
 
 #[test]
+fn the_stop_flag_ends_it_while_a_program_keeps_sending() {
+    let (listener, options) = reader();
+    let stop = AtomicBool::new(false);
+    let mut card = card();
+    thread::scope(|scope| {
+        let served = scope.spawn(|| serve(&options, &mut card, &stop, &mut |_: Event<'_>| {}));
+        let (mut stream, _) = listener.accept().unwrap();
+        for _ in 0..10 {
+            exchange(&mut stream, "00A4040000");
+        }
+        stop.store(true, Ordering::Relaxed);
+        // The command under way is answered; the reader's next one is not waited for.
+        let sent = (0..1000)
+            .take_while(|_| stream.write_all(&[0, 1, 4]).is_ok() && stream.read_exact(&mut [0; 22]).is_ok());
+        assert!(sent.count() < 1000);
+        assert_eq!(served.join().unwrap().unwrap(), End::Stopped);
+    });
+}
+
+#[test]
 fn the_stop_flag_ends_it_and_a_lost_reader_is_waited_for() {
     let (listener, mut options) = reader();
     options.reconnect = true;

@@ -61,8 +61,6 @@ pub struct Case {
     pub needs: Vec<Need>,
     /// How often the steps are done, for figures.
     pub repeat: u32,
-    /// Limit for one exchange.
-    pub timeout: Option<Duration>,
 }
 
 /// What a case leaves on the card.

@@ -428,7 +428,6 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
         let changes = self.text(&mut fields, "changes").and_then(|t| self.parsed(&t, changes));
         let default = if state == CardState::Any { Changes::Nothing } else { Changes::Content };
         let repeat = fields.number(self.source, "repeat").unwrap_or(1);
-        let timeout = fields.number(self.source, "timeout-ms").map(|ms| Duration::from_millis(ms.into()));
         let steps = self.steps(&mut fields);
         fields.finish(self.source);
         let line = self.source.line(&place);
@@ -446,7 +445,6 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
             changes: changes.unwrap_or(default),
             needs,
             repeat: repeat.max(1),
-            timeout,
         });
     }
 
