@@ -147,13 +147,12 @@ fn an_installation_cut_at_any_write_is_done_or_never_was() {
     let Some(bench) = Bench::jcvm() else { return };
     let (mut base, memory) = bench.jcvm_card();
     let free = free_memory(&mut base);
-    for (module, instance, step) in [(PROBE, ONE, 1), (JPKI_MODULE, JPKI, 97)] {
+    for (module, instance) in [(PROBE, ONE), (JPKI_MODULE, JPKI)] {
         let package = &module[..module.len() - 2];
         let data = common::lv(&[package, module, instance, "00", "C900", ""]);
         let command = case4("80E60C00", &data);
         let cuts = cut(
             &memory,
-            step,
             |card| secured(card, &command),
             |card, _, answered| {
                 let there = instances(card.registry()).contains(&aid(instance));
@@ -167,7 +166,7 @@ fn an_installation_cut_at_any_write_is_done_or_never_was() {
                 }
             },
         );
-        println!("{module}: {cuts} writes, cut at every {step}");
+        println!("INSTALL of {module}: {cuts} writes");
         assert!(cuts > 20, "{cuts} writes only");
     }
 }
@@ -182,7 +181,6 @@ fn a_deletion_cut_at_any_write_is_done_or_never_was() {
     let command = case4("80E40000", &format!("4F{:02X}{ONE}", ONE.len() / 2));
     let cuts = cut(
         &memory,
-        1,
         |card| secured(card, &command),
         |card, _, answered| {
             let there = instances(card.registry()).contains(&aid(ONE));

@@ -214,7 +214,7 @@ fn a_loading_cut_at_any_write_is_done_or_never_was() {
         }
         host.wrap(&last).to_bytes().unwrap().to_vec()
     };
-    let cuts = cut(&memory, 7, last_block, |card, _, answered| {
+    let cuts = cut(&memory, last_block, |card, _, answered| {
         let there = packages(card).len() == 1;
         assert!(there || !answered, "an answer was given");
         if there {
@@ -223,7 +223,7 @@ fn a_loading_cut_at_any_write_is_done_or_never_was() {
         }
         assert_eq!(free_memory(card), free, "nothing is left behind");
     });
-    println!("LOAD: {cuts} writes, cut at every seventh");
+    println!("LOAD: {cuts} writes");
     assert!(cuts > 500);
 }
 
@@ -237,7 +237,7 @@ fn a_package_deleted_with_its_instances_and_cut_at_any_write_is_gone_or_whole() 
     base.reset().unwrap();
     let delete_all = case4("80E40080", &format!("4F{:02X}{package}", package.len() / 2));
     let command = |card: &mut GpSe| secured(card, &delete_all);
-    let cuts = cut(&memory, 1, command, |card, _, answered| {
+    let cuts = cut(&memory, command, |card, _, answered| {
         let there = packages(card).len() == 1;
         assert!(!there || !answered, "an answer was given");
         assert_eq!(select(card, ARA), if there { "9000" } else { "6A82" });
@@ -299,7 +299,6 @@ fn load_install_and_make_selectable_go_as_one() {
     assert_eq!(free_memory(&mut base), free);
     let cuts = cut(
         &memory,
-        61,
         |card| {
             let mut host = loaded(card);
             let end = jpkise_card::CommandApdu::parse(&common::unhex(&end(&package, ARA))).unwrap();
@@ -316,7 +315,7 @@ fn load_install_and_make_selectable_go_as_one() {
             assert_eq!(free_memory(card), free, "nothing is left behind");
         },
     );
-    println!("combined: {cuts} writes, cut at every 61st");
+    println!("combined: {cuts} writes");
 }
 
 #[test]

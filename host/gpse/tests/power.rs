@@ -100,7 +100,6 @@ fn every_change_of_the_registry_is_made_or_was_never_begun() {
         assert_ne!(before, after, "{what}");
         let writes = cut(
             &memory,
-            1,
             |card| secured(card, &command),
             |card, memory, answered| {
                 let found = registry(memory);
@@ -135,7 +134,6 @@ fn keys_by_store_data_are_all_there_or_none() {
     let [before, after] = states(&memory, &command);
     let writes = cut(
         &memory,
-        1,
         |card| secured(card, &command),
         |card, memory, answered| {
             let found = registry(memory);
@@ -184,7 +182,7 @@ fn data_stored_through_a_domain_is_in_the_applet_or_not() {
     assert_eq!(hex::encode(done.transmit(&command).unwrap()), "9000");
     let after = rules(&mut done);
     assert_ne!(before, after);
-    let writes = cut(&memory, 1, prepare, |card, _, answered| {
+    let writes = cut(&memory, prepare, |card, _, answered| {
         let found = rules(card);
         assert!(found == after || found == before && !answered, "{found}");
     });

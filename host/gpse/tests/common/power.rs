@@ -26,17 +26,15 @@ pub fn secured(card: &mut GpSe, command: &str) -> Vec<u8> {
     host.wrap(&CommandApdu::parse(&unhex(command)).unwrap()).to_bytes().unwrap().to_vec()
 }
 
-/// Cuts the power after every `step`th cell write (with `JPKISE_TEARING=full` after every one) of the command that `prepare` makes, until it gets through with an
+/// Cuts the power after every cell write of the command that `prepare` makes, until it gets through with an
 /// answer that ends in 9000; `check` sees each card after the cut and the next reset, and whether an answer came. How
 /// many writes the command takes.
 pub fn cut(
     base: &Memory,
-    step: usize,
     prepare: impl Fn(&mut GpSe) -> Vec<u8>,
     check: impl Fn(&mut GpSe, &Memory, bool),
 ) -> usize {
-    let full = std::env::var("JPKISE_TEARING").is_ok_and(|choice| choice == "full");
-    for n in (0u64..).step_by(if full { 1 } else { step }) {
+    for n in 0u64.. {
         let (mut card, memory) = twin(base);
         let command = prepare(&mut card);
         memory.cut_power_after(Some(n));
