@@ -50,6 +50,29 @@ pub enum BinaryOp {
     Xor,
 }
 
+impl BinaryOp {
+    /// What Java computes on int (JVMS section 6.5); `None` where it throws: division by zero.
+    pub fn apply(self, a: i32, b: i32) -> Option<i32> {
+        let count = u32::from_ne_bytes(b.to_ne_bytes());
+        Some(match self {
+            Self::Add => a.wrapping_add(b),
+            Self::Sub => a.wrapping_sub(b),
+            Self::Mul => a.wrapping_mul(b),
+            Self::Div | Self::Rem if b == 0 => return None,
+            Self::Div => a.wrapping_div(b),
+            Self::Rem => a.wrapping_rem(b),
+            Self::Shl => a.wrapping_shl(count),
+            Self::Shr => a.wrapping_shr(count),
+            Self::Ushr => {
+                i32::from_ne_bytes(u32::from_ne_bytes(a.to_ne_bytes()).wrapping_shr(count).to_ne_bytes())
+            }
+            Self::And => a & b,
+            Self::Or => a | b,
+            Self::Xor => a ^ b,
+        })
+    }
+}
+
 /// How a conditional branch compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]

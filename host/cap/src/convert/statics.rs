@@ -208,23 +208,7 @@ impl Run<'_> {
     fn binary(&mut self, op: BinaryOp) -> Result<(), ConvertRule> {
         let b = self.pop_int()?;
         let a = self.pop_int()?;
-        let count = u32::from_ne_bytes(b.to_ne_bytes());
-        let value = match op {
-            BinaryOp::Add => a.wrapping_add(b),
-            BinaryOp::Sub => a.wrapping_sub(b),
-            BinaryOp::Mul => a.wrapping_mul(b),
-            BinaryOp::Div | BinaryOp::Rem if b == 0 => return refuse_instruction("division by zero"),
-            BinaryOp::Div => a.wrapping_div(b),
-            BinaryOp::Rem => a.wrapping_rem(b),
-            BinaryOp::Shl => a.wrapping_shl(count),
-            BinaryOp::Shr => a.wrapping_shr(count),
-            BinaryOp::Ushr => {
-                i32::from_ne_bytes(u32::from_ne_bytes(a.to_ne_bytes()).wrapping_shr(count).to_ne_bytes())
-            }
-            BinaryOp::And => a & b,
-            BinaryOp::Or => a | b,
-            BinaryOp::Xor => a ^ b,
-        };
+        let Some(value) = op.apply(a, b) else { return refuse_instruction("division by zero") };
         self.stack.push(Value::Int(value));
         Ok(())
     }

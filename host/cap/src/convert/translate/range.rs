@@ -305,27 +305,6 @@ mod tests {
     const CONDITIONS: [Condition; 6] =
         [Condition::Eq, Condition::Ne, Condition::Lt, Condition::Ge, Condition::Gt, Condition::Le];
 
-    /// What Java computes; `None` where it throws.
-    fn java(op: BinaryOp, a: i32, b: i32) -> Option<i32> {
-        let count = u32::from_ne_bytes(b.to_ne_bytes());
-        Some(match op {
-            BinaryOp::Add => a.wrapping_add(b),
-            BinaryOp::Sub => a.wrapping_sub(b),
-            BinaryOp::Mul => a.wrapping_mul(b),
-            BinaryOp::Div | BinaryOp::Rem if b == 0 => return None,
-            BinaryOp::Div => a.wrapping_div(b),
-            BinaryOp::Rem => a.wrapping_rem(b),
-            BinaryOp::Shl => a.wrapping_shl(count),
-            BinaryOp::Shr => a.wrapping_shr(count),
-            BinaryOp::Ushr => {
-                i32::from_ne_bytes(u32::from_ne_bytes(a.to_ne_bytes()).wrapping_shr(count).to_ne_bytes())
-            }
-            BinaryOp::And => a & b,
-            BinaryOp::Or => a | b,
-            BinaryOp::Xor => a ^ b,
-        })
-    }
-
     fn holds(condition: Condition, a: i32, b: i32) -> bool {
         match condition {
             Condition::Eq => a == b,
@@ -354,7 +333,7 @@ mod tests {
                     let result = Range::binary(op, *a, *b);
                     for x in a.lo..=a.hi {
                         for y in b.lo..=b.hi {
-                            if let Some(value) = java(op, x, y) {
+                            if let Some(value) = op.apply(x, y) {
                                 assert!(
                                     contains(result, value),
                                     "{x} {op:?} {y} = {value}, not in {result:?}"
@@ -429,7 +408,7 @@ mod tests {
         #[test]
         fn any_interval_holds_every_result(a in range(), b in range(), i in any::<u32>(), j in any::<u32>(), op in 0..11usize) {
             let (x, y) = (within(a, i), within(b, j));
-            if let Some(value) = java(OPS[op], x, y) {
+            if let Some(value) = OPS[op].apply(x, y) {
                 let result = Range::binary(OPS[op], a, b);
                 prop_assert!(contains(result, value), "{x} {:?} {y} = {value}, not in {result:?}", OPS[op]);
             }
