@@ -237,8 +237,7 @@ fn same(item: &str, expected: &str, found: &str) -> Result<(), Mismatch> {
 }
 
 fn wrong(item: &str, expected: &str, found: &str) -> Mismatch {
-    let item = format!("card side: {item}");
-    Mismatch { item, expected: expected.to_owned(), found: found.to_owned() }
+    Mismatch::new(format!("card side: {item}"), expected, found)
 }
 
 #[cfg(test)]

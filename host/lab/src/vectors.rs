@@ -72,7 +72,7 @@ pub fn run_file(path: &Path) -> Result<FileReport, VectorsError> {
 
 fn run_text(text: &str, folder: &Path) -> Result<FileReport, VectorFileError> {
     let types: Types = serde_json::from_str(text)?;
-    let of_access = types.vectors.iter().any(|v| access::VectorFile::TYPES.contains(&v.name.as_str()));
+    let of_access = types.vectors.iter().any(|v| access::Vector::TYPES.contains(&v.name.as_str()));
     let mut report = FileReport::default();
     if of_access {
         let file = access::VectorFile::parse(text)?;

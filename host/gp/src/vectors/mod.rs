@@ -7,6 +7,7 @@
 mod primitives;
 mod transcript;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use primitives::{
@@ -18,15 +19,18 @@ use transcript::{Negative, Transcript};
 /// The only format known.
 pub const FORMAT: &str = "gp-se vectors 1";
 
-/// A file.
+/// A file of known answers of SCP03.
+pub type VectorFile = VectorFileOf<Vector>;
+
+/// A file of vectors of one kind.
 #[derive(Debug, Deserialize)]
-pub struct VectorFile {
+pub struct VectorFileOf<V> {
     format: String,
     /// What it is about.
     #[serde(default)]
     pub description: String,
     /// The vectors.
-    pub vectors: Vec<Vector>,
+    pub vectors: Vec<V>,
 }
 
 /// Why a file cannot be read.
@@ -41,7 +45,7 @@ pub enum VectorFileError {
     Format(String),
 }
 
-impl VectorFile {
+impl<V: DeserializeOwned> VectorFileOf<V> {
     /// Reads a file's text.
     pub fn parse(text: &str) -> Result<Self, VectorFileError> {
         let file: Self = serde_json::from_str(text)?;
@@ -101,7 +105,12 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    fn new(item: impl Into<String>, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Self {
+    /// `found` where `expected` was due.
+    pub fn new(
+        item: impl Into<String>,
+        expected: impl std::fmt::Display,
+        found: impl std::fmt::Display,
+    ) -> Self {
         Self { item: item.into(), expected: expected.to_string(), found: found.to_string() }
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{json, Value};
 
 use super::rules::{described_apdu, described_nfc};
-use super::{mismatch, same, wrong, Bytes};
+use super::{same, wrong, Bytes};
 use crate::ace::{decide, Query, Target};
 
 /// A rule in the words of the vectors.
@@ -41,7 +41,7 @@ struct FilterText {
 impl FilterText {
     fn filter(&self) -> Result<Filter, Mismatch> {
         let part = |bytes: &Bytes| -> Result<[u8; 4], Mismatch> {
-            bytes.0.as_slice().try_into().map_err(|_| mismatch("filter", "4 bytes", bytes.0.len()))
+            bytes.0.as_slice().try_into().map_err(|_| Mismatch::new("filter", "4 bytes", bytes.0.len()))
         };
         Ok(Filter { header: part(&self.header)?, mask: part(&self.mask)? })
     }
@@ -49,7 +49,7 @@ impl FilterText {
 
 fn filters(texts: &[FilterText]) -> Result<ApduAccess, Mismatch> {
     let list = texts.iter().map(FilterText::filter).collect::<Result<_, _>>()?;
-    Filters::new(list).map(ApduAccess::Filters).ok_or_else(|| mismatch("filters", "one or more", "none"))
+    Filters::new(list).map(ApduAccess::Filters).ok_or_else(|| Mismatch::new("filters", "one or more", "none"))
 }
 
 impl RuleText {
@@ -135,12 +135,13 @@ pub(super) struct ApduFilter {
 impl ApduFilter {
     pub(super) fn run(&self) -> Result<(), Mismatch> {
         let header = self.command.0.first_chunk::<4>();
-        let header = *header.ok_or_else(|| mismatch("command", "4 bytes or more", self.command.0.len()))?;
+        let header =
+            *header.ok_or_else(|| Mismatch::new("command", "4 bytes or more", self.command.0.len()))?;
         let allowed = filters(&self.filters)?.allows(header);
         if allowed == self.allowed {
             Ok(())
         } else {
-            Err(mismatch("allowed", self.allowed, allowed))
+            Err(Mismatch::new("allowed", self.allowed, allowed))
         }
     }
 }

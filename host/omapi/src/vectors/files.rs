@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 
-use super::{mismatch, same, same_bytes, wrong, Bytes};
+use super::{same, same_bytes, wrong, Bytes};
 use crate::apk::{ApkSignatures, Certificate, Scheme, Verification};
 
 /// An APK: the certificates of its signers by scheme, or that it has none.
@@ -44,7 +44,7 @@ impl Apk {
         let read = ApkSignatures::read(&bytes, Verification::Full);
         if self.expect_error {
             return match read {
-                Ok(_) => Err(mismatch("signatures", "refused", "accepted")),
+                Ok(_) => Err(Mismatch::new("signatures", "refused", "accepted")),
                 Err(_) => Ok(()),
             };
         }

@@ -13,7 +13,7 @@ mod rules;
 
 use std::path::Path;
 
-use jpkise_gp::vectors::{Mismatch, VectorFileError, FORMAT};
+use jpkise_gp::vectors::{Mismatch, VectorFileOf};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,16 +21,8 @@ use decisions::{ApduFilter, DecisionVector};
 use files::Apk;
 use rules::{Malformed, Paging, RuleVector, StoreDataApdu, StoreDataStatus};
 
-/// A file.
-#[derive(Debug, Deserialize)]
-pub struct VectorFile {
-    format: String,
-    /// What it is about.
-    #[serde(default)]
-    pub description: String,
-    /// The vectors.
-    pub vectors: Vec<Vector>,
-}
+/// A file of known answers of access control.
+pub type VectorFile = VectorFileOf<Vector>;
 
 /// One known answer.
 #[derive(Debug, Deserialize)]
@@ -54,7 +46,7 @@ enum Check {
     Apk(Apk),
 }
 
-impl VectorFile {
+impl Vector {
     /// The types such a file holds.
     pub const TYPES: [&'static str; 8] = [
         "rule",
@@ -67,17 +59,6 @@ impl VectorFile {
         "apk",
     ];
 
-    /// Reads a file's text.
-    pub fn parse(text: &str) -> Result<Self, VectorFileError> {
-        let file: Self = serde_json::from_str(text)?;
-        if file.format != FORMAT {
-            return Err(VectorFileError::Format(file.format));
-        }
-        Ok(file)
-    }
-}
-
-impl Vector {
     /// Runs it. `folder` is where the vector file lies: APKs are named from there.
     pub fn run(&self, folder: &Path) -> Result<(), Mismatch> {
         match &self.check {
@@ -93,22 +74,16 @@ impl Vector {
     }
 }
 
-// By value, so that numbers need no borrow at every call.
-#[allow(clippy::needless_pass_by_value)]
-fn mismatch(item: &str, expected: impl ToString, found: impl ToString) -> Mismatch {
-    Mismatch { item: item.to_owned(), expected: expected.to_string(), found: found.to_string() }
-}
-
 /// An error where a value was expected.
 fn wrong(item: &str, error: &impl ToString) -> Mismatch {
-    mismatch(item, "success", error.to_string())
+    Mismatch::new(item, "success", error.to_string())
 }
 
 fn same_bytes(item: &str, expected: &[u8], found: &[u8]) -> Result<(), Mismatch> {
     if expected == found {
         Ok(())
     } else {
-        Err(mismatch(item, hex::encode(expected), hex::encode(found)))
+        Err(Mismatch::new(item, hex::encode(expected), hex::encode(found)))
     }
 }
 
@@ -116,7 +91,7 @@ fn same(item: &str, expected: &Value, found: &Value) -> Result<(), Mismatch> {
     if expected == found {
         Ok(())
     } else {
-        Err(mismatch(item, expected, found))
+        Err(Mismatch::new(item, expected, found))
     }
 }
 

@@ -11,7 +11,7 @@ use jpkise_wire::StatusWord;
 use serde::Deserialize;
 use serde_json::{json, Map, Value};
 
-use super::{mismatch, same, same_bytes, wrong, Bytes};
+use super::{same, same_bytes, wrong, Bytes};
 
 /// What the bytes of a vector are.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -89,7 +89,7 @@ impl Malformed {
         };
         for reading in [Reading::Strict, Reading::Android] {
             if accepted(reading) {
-                return Err(mismatch(&format!("reading ({reading:?})"), &self.fault, "accepted"));
+                return Err(Mismatch::new(format!("reading ({reading:?})"), &self.fault, "accepted"));
             }
         }
         let object = match self.kind {
@@ -101,7 +101,7 @@ impl Malformed {
         if effect.sw == StatusWord::WRONG_DATA && !effect.refreshed {
             Ok(())
         } else {
-            Err(mismatch("storing", StatusWord::WRONG_DATA, effect.sw))
+            Err(Mismatch::new("storing", StatusWord::WRONG_DATA, effect.sw))
         }
     }
 }
@@ -119,7 +119,7 @@ impl StoreDataStatus {
         let effect = RuleSet::default().apply_bytes(command.data());
         let found = effect.sw.to_string();
         if !self.expect_status_words.iter().any(|sw| sw.eq_ignore_ascii_case(&found)) {
-            return Err(mismatch("status word", self.expect_status_words.join(" or "), found));
+            return Err(Mismatch::new("status word", self.expect_status_words.join(" or "), found));
         }
         if !effect.sw.is_success() {
             return Ok(());
@@ -165,14 +165,14 @@ impl Paging {
             same_bytes("command", &page.command.0, &bytes)
         };
         let [first, rest @ ..] = self.pages.as_slice() else {
-            return Err(mismatch("pages", "one or more", "none"));
+            return Err(Mismatch::new("pages", "one or more", "none"));
         };
         asked(first, &get_all())?;
         let mut joined =
             Pages::first(tag::RESPONSE_ALL_REF_AR_DO, &first.data.0).map_err(|e| wrong("first page", &e))?;
         for (index, page) in rest.iter().enumerate() {
             if !joined.is_incomplete() {
-                return Err(mismatch("pages", self.pages.len(), index + 1));
+                return Err(Mismatch::new("pages", self.pages.len(), index + 1));
             }
             asked(page, &get_next())?;
             joined = joined.next(&page.data.0).map_err(|e| wrong(&format!("page {}", index + 2), &e))?;
@@ -190,7 +190,7 @@ fn command(bytes: &Bytes) -> Result<CommandApdu, Mismatch> {
 fn stored(object: &[u8]) -> Result<Rule, Mismatch> {
     match StoreCommand::from_bytes(object, &mut Vec::new()) {
         Ok(StoreCommand::Store(rule)) => Ok(rule),
-        Ok(other) => Err(mismatch("command object", "store", format!("{other:?}"))),
+        Ok(other) => Err(Mismatch::new("command object", "store", format!("{other:?}"))),
         Err(error) => Err(wrong("command object", &error)),
     }
 }
@@ -198,7 +198,7 @@ fn stored(object: &[u8]) -> Result<Rule, Mismatch> {
 fn rebuilt(object: &StoreCommand, expected: &[u8]) -> Result<(), Mismatch> {
     let commands = object.commands(BLOCK).map_err(|e| wrong("building", &e))?;
     let [command] = commands.as_slice() else {
-        return Err(mismatch("blocks", 1, commands.len()));
+        return Err(Mismatch::new("blocks", 1, commands.len()));
     };
     let bytes = command.to_bytes().map_err(|e| wrong("building", &e))?;
     same_bytes("built again", expected, &bytes)
