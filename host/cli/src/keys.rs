@@ -126,20 +126,29 @@ impl Keys {
             return Ok(workflow::open_selected(session, source, options, &mut OsRng)?);
         };
         if self.chip.get().is_none() {
-            // Told once a run: whoever else set it has set the same.
-            let _ = self.chip.set(chip_id(&mut session)?);
+            self.learn_chip(&mut session)?;
         }
-        let chip = self.chip.get().map_or("", String::as_str);
-        Ok(workflow::open_selected_counted(session, source, options, &mut OsRng, ledger, chip)?)
+        Ok(workflow::open_selected_counted(session, source, options, &mut OsRng, ledger, self.chip())?)
+    }
+
+    /// Asked once a run.
+    fn learn_chip(&self, issuer: &mut Selection<'_>) -> Result<(), CliError> {
+        // Whoever else set it has set the same.
+        let _ = self.chip.set(chip_id(issuer)?);
+        Ok(())
+    }
+
+    fn chip(&self) -> &str {
+        self.chip.get().map_or("", String::as_str)
     }
 
     /// Where this card's failures are counted, and its name there; nowhere for a simulated card.
     pub fn counted(&self, card: &mut AnyCard) -> Result<Option<(&TryLedger, &str)>, CliError> {
         let Some(ledger) = &self.ledger else { return Ok(None) };
         if self.chip.get().is_none() {
-            let _ = self.chip.set(chip_id(&mut Session::select(card, None)?)?);
+            self.learn_chip(&mut Session::select(card, None)?)?;
         }
-        Ok(Some((ledger, self.chip.get().map_or("", String::as_str))))
+        Ok(Some((ledger, self.chip())))
     }
 }
 

@@ -9,12 +9,12 @@ use jpkise_gp::GpError;
 use jpkise_wire::Aid;
 use serde_json::{json, Value};
 
-use super::load::{delete, plan_removal, Content, Package};
+use super::load::{plan_removal, Content, Package};
 use super::work::Plan;
 use super::{words, Gp};
 use crate::args::gp::InstallArgs;
 use crate::args::Bytes;
-use crate::commands::ara::{delete_with_rules, install_with_rules, AppletRules};
+use crate::commands::ara::{install_with_rules, AppletRules};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::i18n::Text;
@@ -148,10 +148,7 @@ fn carry_out(
         plan.consent(&Text::new("gp-ask-replace"))?;
     }
     let mut guarded = plan.over(channel);
-    let replaced = match rules {
-        Some(rules) => delete_with_rules(&mut guarded, rules, removal)?,
-        None => delete(&mut guarded, removal)?,
-    };
+    let replaced = super::delete::remove(&mut guarded, removal, rules)?;
     let mut object = json!({ "load_file": new.load_file.to_string() });
     if let Some(package) = package {
         let sent = package.send(gp, &mut guarded, &arguments.how, None)?;

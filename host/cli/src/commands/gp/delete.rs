@@ -61,12 +61,21 @@ fn carry_out(
     }
     plan_removal(&mut plan, deletion)?;
     plan.consent(&Text::new("gp-ask-delete").count("count", deletion.objects().count() as u64))?;
-    let deleted = match rules {
-        Some(rules) => delete_with_rules(&mut plan.over(channel), rules, deletion)?,
-        None => delete(&mut plan.over(channel), deletion)?,
-    };
+    let deleted = remove(&mut plan.over(channel), deletion, rules)?;
     let done = Text::new("gp-deleted").count("count", deleted.len() as u64).with("aids", deleted.join(", "));
     plan.finish(&done, json!({ "deleted": deleted }))
+}
+
+/// Deletes, and the access rules with it where they are to go too; what is gone.
+pub fn remove(
+    channel: &mut impl Exchange,
+    deletion: &Deletion,
+    rules: Option<&AppletRules>,
+) -> Result<Vec<String>, CliError> {
+    match rules {
+        Some(rules) => delete_with_rules(channel, rules, deletion),
+        None => delete(channel, deletion),
+    }
 }
 
 /// Why the registry forbids a deletion.
