@@ -17,7 +17,7 @@ mod access;
 mod error;
 mod must_fail;
 mod report;
-mod sei_tsm;
+pub(crate) mod sei_tsm;
 mod sp_tsm;
 mod user;
 

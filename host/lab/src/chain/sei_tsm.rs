@@ -13,7 +13,7 @@ use jpkise_gp::workflow::{
     DomainRequest, LevelChoice,
 };
 use jpkise_jpki::edge::install::InstallParameters;
-use jpkise_jpki::edge::{INSTANCE_AID, MODULE_AID, PACKAGE_AID, SP_DOMAIN_AID};
+use jpkise_jpki::edge::{TokenProfile, INSTANCE_AID, MODULE_AID, PACKAGE_AID, SP_DOMAIN_AID};
 use jpkise_wire::scp03::SecurityLevel;
 use rand::rngs::OsRng;
 
@@ -22,7 +22,7 @@ use super::{Fact, Options, Run, Step};
 use crate::simulator;
 
 /// i parameter asked of the SP's domain: pseudo-random challenge, R-MAC, R-ENCRYPTION.
-const DOMAIN_I: u8 = 0x70;
+pub(crate) const DOMAIN_I: u8 = 0x70;
 /// Version of the domain's first keys, the public test key: the SP-TSM replaces them.
 pub(super) const FIRST_KEY_VERSION: u8 = 0x20;
 
@@ -64,9 +64,7 @@ pub(super) fn provide<T: Transport>(
 
     let has_rules = run.step(Step::InstallApplet, |run, facts| {
         let provision = if rules.is_empty() { None } else { provision(run.card, rules)? };
-        let parameters = InstallParameters { profile: Some(options.profile), ..InstallParameters::default() };
-        let instance =
-            ForInstall::new(PACKAGE_AID, MODULE_AID, INSTANCE_AID).with_parameters(parameters.build());
+        let instance = applet(options.profile);
         let mut session = open_channel(run.card, &options.issuer_keys, &issuer_channel(), &mut OsRng)?;
         match &provision {
             Some(provision) => install_with_rules(&mut session, &instance, provision, &mut |_| {})?,
@@ -101,8 +99,15 @@ fn provision<T: Transport>(card: &mut Card<T>, rules: &[Rule]) -> Result<Option<
     }
 }
 
-fn issuer_channel() -> ChannelOptions {
+/// How channels with the issuer's keys are opened: the installation hides its parameters.
+pub(crate) fn issuer_channel() -> ChannelOptions {
     ChannelOptions { level: LevelChoice::AtLeast(SecurityLevel::L03), ..ChannelOptions::default() }
+}
+
+/// The applet's installation with a token profile.
+pub(crate) fn applet(profile: TokenProfile) -> ForInstall {
+    let parameters = InstallParameters { profile: Some(profile), ..InstallParameters::default() };
+    ForInstall::new(PACKAGE_AID, MODULE_AID, INSTANCE_AID).with_parameters(parameters.build())
 }
 
 /// PUT KEY through the parent's keys, then a channel with the new ones: a domain whose keys were never used is a promise.

@@ -11,19 +11,18 @@ use jpkise_gp::registry::Registry;
 use jpkise_gp::scp03::{ScpError, Session};
 use jpkise_gp::workflow::{
     create_domain, delete, delete_key, extradite, install, open_channel, put_keys, read_identity,
-    read_registry, ChannelOptions, DomainRequest, LevelChoice,
+    read_registry, ChannelOptions, DomainRequest,
 };
 use jpkise_gp::GpError;
 use jpkise_jpki::ca::{Hierarchy, Subscriber};
 use jpkise_jpki::csr::CsrInfo;
-use jpkise_jpki::edge::install::InstallParameters;
 use jpkise_jpki::edge::{
     Dgi, KeyRef, Password, Pin, TokenInfo, TokenProfile, INSTANCE_AID, MODULE_AID, PACKAGE_AID,
     SP_DOMAIN_AID, SP_KEY_VERSION,
 };
 use jpkise_jpki::personalize::{Issuer, TestIssuer};
 use jpkise_jpki::{channel, Admin, KnownSecrets};
-use jpkise_wire::scp03::{KeyError, SecurityLevel};
+use jpkise_wire::scp03::KeyError;
 use jpkise_wire::Aid;
 use rand::rngs::OsRng;
 use time::OffsetDateTime;
@@ -31,10 +30,8 @@ use time::OffsetDateTime;
 pub use crate::secrets::{sp_keys, PASSWORD, PIN};
 
 use super::bench::{BenchError, LabCard, Values};
+use crate::chain::sei_tsm::{applet, issuer_channel, DOMAIN_I};
 use crate::suite::model::{CardState, Stage};
-
-/// i parameter of the provider's domain: pseudo-random challenge, R-MAC, R-ENCRYPTION.
-const DOMAIN_I: u8 = 0x70;
 
 /// Who makes states.
 pub struct Maker {
@@ -170,12 +167,8 @@ impl Maker {
         let to_domain = ChannelOptions { aid: Some(SP_DOMAIN_AID), ..issuer_channel() };
         let mut session = open_channel(card, issuer, &to_domain, &mut OsRng)?;
         put_keys(&mut session, self.sp.as_ref(), Destination::add(SP_KEY_VERSION)?, KeyBlock::default())?;
-        let parameters =
-            InstallParameters { profile: Some(profile(plastic)), ..InstallParameters::default() };
-        let instance =
-            ForInstall::new(PACKAGE_AID, MODULE_AID, INSTANCE_AID).with_parameters(parameters.build());
         let mut session = open_channel(card, issuer, &issuer_channel(), &mut OsRng)?;
-        install(&mut session, &instance)?;
+        install(&mut session, &applet(profile(plastic)))?;
         extradite(&mut session, INSTANCE_AID, SP_DOMAIN_AID)
     }
 
@@ -260,10 +253,6 @@ const fn profile(plastic: bool) -> TokenProfile {
     } else {
         TokenProfile::Phone
     }
-}
-
-fn issuer_channel() -> ChannelOptions {
-    ChannelOptions { level: LevelChoice::AtLeast(SecurityLevel::L03), ..ChannelOptions::default() }
 }
 
 /// Key versions of the issuer security domain, as everybody may ask them.
