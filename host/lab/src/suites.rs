@@ -2,7 +2,7 @@
 
 use crate::coded::{self, Coded};
 use crate::run::runner::Item;
-use crate::suite::{self, SchemaErrors, Suite};
+use crate::suite::{self, SchemaErrors};
 
 /// The files of a suite of data; several files make one suite.
 const DATA: [(&str, &[(&str, &str)]); 4] = [
@@ -41,9 +41,4 @@ pub fn find(name: &str) -> Option<Result<Vec<Item>, SchemaErrors>> {
     }
     items.extend(coded::ALL.iter().filter(|c: &&Coded| c.id == name).map(|c| Item::Code(*c)));
     (!items.is_empty()).then_some(Ok(items))
-}
-
-/// Every suite of data, read.
-pub fn all_data() -> Result<Vec<Suite>, SchemaErrors> {
-    DATA.iter().flat_map(|(_, files)| files.iter()).map(|(file, text)| suite::read(file, text)).collect()
 }

@@ -21,8 +21,6 @@ pub const TAG_CARD_DATA: u16 = 0x0066;
 pub const TAG_CAPABILITIES: u16 = 0x0067;
 /// Sequence counter of the default key version.
 pub const TAG_SEQUENCE_COUNTER: u16 = 0x00C1;
-/// Key diversification data, where a card offers it (practice).
-pub const TAG_DIVERSIFICATION_DATA: u16 = 0x00CF;
 /// Key information template.
 pub const TAG_KEY_INFORMATION: u16 = 0x00E0;
 /// Application list.

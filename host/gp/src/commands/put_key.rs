@@ -94,19 +94,6 @@ pub fn put_keys<E>(
     Ok(command(to, KID_ENC | P2_SEVERAL, data))
 }
 
-/// One AES key under `identifier`.
-pub fn put_aes_key<E>(
-    to: Destination,
-    identifier: u8,
-    key: &AesKey,
-    form: KeyBlock,
-    mut encrypt: impl FnMut(&[u8]) -> Result<Vec<u8>, E>,
-) -> Result<CommandApdu, E> {
-    let mut data = vec![to.kvn];
-    write_aes(&mut data, key, form, &mut encrypt)?;
-    Ok(command(to, identifier & !P2_SEVERAL, data))
-}
-
 /// A public key for tokens or DAP: an uncompressed point on the curve of that reference (00 is P-256).
 pub fn put_ec_public_key(to: Destination, identifier: u8, point: &[u8], curve: u8) -> CommandApdu {
     let mut data = vec![to.kvn, TYPE_EC_PUBLIC];

@@ -209,11 +209,6 @@ impl Card {
         self.state.heap.store.cut_power_after(n);
     }
 
-    /// Packages on the card without having been loaded.
-    pub fn built_in(&self) -> Vec<PackageSummary> {
-        self.state.builtins.packages.iter().map(|p| summary(p)).collect()
-    }
-
     /// Loaded packages.
     pub fn packages(&self) -> Vec<PackageSummary> {
         let there = self.state.packages.iter().flatten().filter(|p| !self.unloaded.contains(&p.slot));
