@@ -10,6 +10,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +32,11 @@ const POLL: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(250);
 /// A reader that has no card yet asks a new one for its ATR within this time: pcscd looks every 400 ms.
 const NOTICE: Duration = Duration::from_secs(3);
+/// A reader that asks for the ATR this long without ever switching the power on takes the card for the one before it:
+/// pcscd looks every 400 ms, and a card that was exchanged in between stays dead to it.
+const OVERLOOKED: Duration = Duration::from_millis(1500);
+/// How long such a card stays away, so that its absence is seen.
+const ABSENCE: Duration = Duration::from_millis(1200);
 
 /// How to serve.
 #[derive(Debug, Clone)]
@@ -41,11 +47,19 @@ pub struct Options {
     pub patience: Duration,
     /// Whether to wait for the reader to come back when it went away (pcscd ends itself when nobody uses it).
     pub reconnect: bool,
+    /// Leaves the reader right behind the answer to the command of that number, as a card that is pulled out: what a
+    /// program does then is part of what it must be tested for. Counted over all connections.
+    pub leave_after: Option<NonZeroU64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { address: DEFAULT_ADDRESS.to_owned(), patience: Duration::from_secs(5), reconnect: true }
+        Self {
+            address: DEFAULT_ADDRESS.to_owned(),
+            patience: Duration::from_secs(5),
+            reconnect: true,
+            leave_after: None,
+        }
     }
 }
 
@@ -57,6 +71,9 @@ pub enum Event<'a> {
     Connected,
     /// The reader has taken the connection and says nothing: another card is in it.
     Ignored,
+    /// The reader asks and never switches the power on: it missed that the card before this one left. This one goes out
+    /// and comes in again, once.
+    Overlooked,
     /// The reader went away; `reconnect` says what comes next.
     Disconnected,
     /// Power on or reset, with the ATR.
@@ -82,6 +99,7 @@ impl fmt::Debug for Event<'_> {
         match self {
             Self::Connected => f.write_str("Connected"),
             Self::Ignored => f.write_str("Ignored"),
+            Self::Overlooked => f.write_str("Overlooked"),
             Self::Disconnected => f.write_str("Disconnected"),
             Self::Reset { atr } => write!(f, "Reset {{ atr: {} }}", hex::encode_upper(atr)),
             Self::PoweredOff => f.write_str("PoweredOff"),
@@ -120,6 +138,8 @@ pub enum End {
     Stopped,
     /// The reader closed the connection, and `reconnect` is off.
     ReaderClosed,
+    /// The card has answered as many commands as `leave_after` says.
+    Left,
 }
 
 /// Serves the card until `stop` is set.
@@ -132,22 +152,47 @@ pub fn serve(
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<End, VpcdError> {
     let mut patience = Some(options.patience);
+    let mut ahead = options.leave_after.map(NonZeroU64::get);
+    let mut may_return = true;
     loop {
         let Some(stream) = connect(options, patience, stop)? else { return Ok(End::Stopped) };
         // A reader that was there once may be gone for as long as it likes.
         patience = None;
         on_event(Event::Connected);
-        let end = Line { stream, stop, unnoticed_since: Some(Instant::now()) }.serve(card, on_event);
+        let mut line = Line {
+            stream,
+            stop,
+            since: Instant::now(),
+            unnoticed: true,
+            may_return: &mut may_return,
+            ahead: &mut ahead,
+        };
+        let end = line.serve(card, on_event);
+        drop(line);
+        if matches!(end, Ok(LineEnd::Overlooked)) {
+            on_event(Event::Overlooked);
+            pause(ABSENCE, stop);
+            continue;
+        }
         on_event(Event::Disconnected);
         match end {
-            Ok(End::Stopped) => return Ok(End::Stopped),
-            Ok(End::ReaderClosed) if !options.reconnect => return Ok(End::ReaderClosed),
-            Ok(End::ReaderClosed) => {}
+            Ok(LineEnd::Stopped) => return Ok(End::Stopped),
+            Ok(LineEnd::Left) => return Ok(End::Left),
+            Ok(LineEnd::Closed) if !options.reconnect => return Ok(End::ReaderClosed),
+            Ok(_) => {}
             Err(VpcdError::Io(error)) if options.reconnect => {
                 tracing::warn!(%error, "connection to the virtual reader");
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Ends early when stopped.
+fn pause(duration: Duration, stop: &AtomicBool) {
+    let started = Instant::now();
+    while started.elapsed() < duration && !stop.load(Ordering::Relaxed) {
+        thread::sleep(POLL.min(duration));
     }
 }
 
@@ -184,8 +229,22 @@ fn connect(
 struct Line<'a> {
     stream: TcpStream,
     stop: &'a AtomicBool,
+    /// When the connection was made.
+    since: Instant,
     /// Until the reader's first message, or until its absence was told.
-    unnoticed_since: Option<Instant>,
+    unnoticed: bool,
+    /// Until the first power-on, or until the card has gone out and come in for want of it.
+    may_return: &'a mut bool,
+    /// Commands to answer before the card leaves.
+    ahead: &'a mut Option<u64>,
+}
+
+/// How a connection ended.
+enum LineEnd {
+    Stopped,
+    Closed,
+    Left,
+    Overlooked,
 }
 
 /// What a read came to.
@@ -197,28 +256,35 @@ enum Received {
 
 impl Line<'_> {
     fn serve(
-        mut self,
+        &mut self,
         card: &mut dyn Transport,
         on_event: &mut dyn FnMut(Event<'_>),
-    ) -> Result<End, VpcdError> {
+    ) -> Result<LineEnd, VpcdError> {
         loop {
             // A program that sends without a pause leaves no silence in which to look.
             if self.stop.load(Ordering::Relaxed) {
-                return Ok(End::Stopped);
+                return Ok(LineEnd::Stopped);
             }
             let message = match self.receive(on_event)? {
                 Received::Message(message) => message,
-                Received::Closed => return Ok(End::ReaderClosed),
-                Received::Stopped => return Ok(End::Stopped),
+                Received::Closed => return Ok(LineEnd::Closed),
+                Received::Stopped => return Ok(LineEnd::Stopped),
             };
-            self.unnoticed_since = None;
+            self.unnoticed = false;
             match message[..] {
                 [POWER_OFF] => on_event(Event::PoweredOff),
                 [POWER_ON | RESET] => {
+                    *self.may_return = false;
                     let atr = card.reset()?;
                     on_event(Event::Reset { atr: &atr });
                 }
-                [GET_ATR] => self.send(card.atr())?,
+                [GET_ATR] => {
+                    self.send(card.atr())?;
+                    if *self.may_return && self.since.elapsed() >= OVERLOOKED {
+                        *self.may_return = false;
+                        return Ok(LineEnd::Overlooked);
+                    }
+                }
                 // Nothing is known of other control bytes, and an empty message wants nothing.
                 [] | [_] => {}
                 ref command => {
@@ -226,6 +292,12 @@ impl Line<'_> {
                     let response = card.transmit(command)?;
                     on_event(Event::Exchange { command, response: &response, took: started.elapsed() });
                     self.send_answer(&response)?;
+                    if let Some(ahead) = self.ahead.as_mut() {
+                        *ahead -= 1;
+                        if *ahead == 0 {
+                            return Ok(LineEnd::Left);
+                        }
+                    }
                 }
             }
         }
@@ -276,8 +348,8 @@ impl Line<'_> {
                         if self.stop.load(Ordering::Relaxed) {
                             return Ok(Fill::Stopped);
                         }
-                        if self.unnoticed_since.is_some_and(|since| since.elapsed() >= NOTICE) {
-                            self.unnoticed_since = None;
+                        if self.unnoticed && self.since.elapsed() >= NOTICE {
+                            self.unnoticed = false;
                             on_event(Event::Ignored);
                         }
                     }

@@ -35,7 +35,7 @@ fn exchange(stream: &mut TcpStream, body: &str) -> String {
 fn reader() -> (TcpListener, Options) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    (listener, Options { address, patience: Duration::from_secs(5), reconnect: false })
+    (listener, Options { address, patience: Duration::from_secs(5), reconnect: false, leave_after: None })
 }
 
 #[test]
@@ -67,6 +67,64 @@ fn a_reader_gets_atr_and_answers() {
         let expected =
             ["Connected", "Reset", "Exchange", "Exchange", "Reset", "PoweredOff", "Exchange", "Disconnected"];
         assert_eq!(kinds, expected);
+    });
+}
+
+#[test]
+fn a_card_leaves_behind_the_answer_it_was_told_to_leave_after_and_counts_over_connections() {
+    let (listener, mut options) = reader();
+    options.reconnect = true;
+    options.leave_after = std::num::NonZeroU64::new(3);
+    let mut card = card();
+    thread::scope(|scope| {
+        let served =
+            scope.spawn(|| serve(&options, &mut card, &AtomicBool::new(false), &mut |_: Event<'_>| {}));
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(exchange(&mut stream, "04").starts_with("3B"), "what is no command does not count");
+        assert!(exchange(&mut stream, "00A4040000").ends_with("9000"));
+        drop(stream);
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(exchange(&mut stream, "80CA006600").ends_with("9000"));
+        assert!(exchange(&mut stream, "80CA006600").ends_with("9000"), "the last answer arrives");
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "and then nobody is there");
+        assert_eq!(served.join().unwrap().unwrap(), End::Left);
+    });
+}
+
+#[test]
+fn a_card_that_is_taken_for_the_one_before_goes_out_and_comes_in_again_once() {
+    let (listener, options) = reader();
+    let mut card = card();
+    thread::scope(|scope| {
+        let served = scope.spawn(|| {
+            let mut overlooked = 0;
+            let end = serve(&options, &mut card, &AtomicBool::new(false), &mut |event| {
+                overlooked += usize::from(event == Event::Overlooked);
+            });
+            (end, overlooked)
+        });
+        let asked = |stream: &mut TcpStream, times: usize| {
+            (0..times)
+                .take_while(|_| {
+                    thread::sleep(Duration::from_millis(50));
+                    let mut length = [0; 2];
+                    let asked =
+                        stream.write_all(&[0, 1, 4]).is_ok() && stream.read_exact(&mut length).is_ok();
+                    asked && stream.read_exact(&mut vec![0; usize::from(u16::from_be_bytes(length))]).is_ok()
+                })
+                .count()
+        };
+        // pcscd that believes the card before still there asks for the ATR and no more.
+        let (mut stream, _) = listener.accept().unwrap();
+        let left = asked(&mut stream, 1000);
+        assert!(left < 1000, "the card stays where nobody sees it");
+        drop(stream);
+        // A service that never powers a card before it is used sees it twice, and no more.
+        let (mut stream, _) = listener.accept().unwrap();
+        assert_eq!(asked(&mut stream, left * 2), left * 2);
+        drop(stream);
+        let (end, overlooked) = served.join().unwrap();
+        assert_eq!((end.unwrap(), overlooked), (End::ReaderClosed, 1));
     });
 }
 
@@ -118,7 +176,7 @@ fn no_reader_is_an_error_that_names_the_address() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().to_string()
     };
-    let options = Options { address: address.clone(), patience: Duration::ZERO, reconnect: true };
+    let options = Options { address: address.clone(), patience: Duration::ZERO, ..Options::default() };
     let error = serve(&options, &mut card(), &AtomicBool::new(false), &mut |_: Event<'_>| {}).unwrap_err();
     assert!(matches!(error, VpcdError::Unreachable { .. }));
     assert!(error.to_string().contains(&address), "{error}");

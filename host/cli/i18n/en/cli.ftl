@@ -14,7 +14,9 @@ sim-personalized = Personalised in { $ms } ms: PIN { $pin }, password { $passwor
 sim-offering = Offering the card to the virtual reader behind { $address } …
 sim-waiting = The card is in the virtual reader behind { $address }. Ctrl-C ends it.
 sim-ignored = Another card is in the virtual reader behind { $address }; this one waits until that one is gone. The second reader listens on the next port: see --vpcd.
+sim-overlooked = The reader behind { $address } missed that the card before this one left; this one goes out and comes in again …
 sim-reader-gone = The virtual reader closed the connection; trying again …
+sim-left = The card has left the reader, as --leave-after says.
 sim-stopped = Stopped after { $apdus ->
     [one] one APDU
    *[other] { $apdus } APDUs

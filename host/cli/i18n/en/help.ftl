@@ -21,6 +21,7 @@ arg-verbose = Show the exchanged APDUs on standard error
 arg-out = Folder for certificates, signatures, trace and summary (default: demo-out)
 arg-token = Token profile: phone (authentication certificate behind the PIN) or card (free to read); default: phone
 arg-vpcd = Where vpcd listens (default: localhost:35963)
+arg-leave-after = Commands after which the card leaves the reader as if it were pulled out: shows what a program does then; with --state the same card can come back
 arg-personalized = Install the JPKI applet with test certificates before the card is offered
 arg-file = The recorded trace
 arg-help = Print this help

@@ -14,7 +14,9 @@ sim-personalized = { $ms } ミリ秒でパーソナライズしました。PIN {
 sim-offering = { $address } の仮想リーダーにカードを挿入しています …
 sim-waiting = { $address } の仮想リーダーにカードを挿入しました。Ctrl-C で終了します。
 sim-ignored = { $address } の仮想リーダーには別のカードが入っています。空くまで待ちます。二つ目のリーダーは次のポートで待ち受けています（--vpcd で指定）。
+sim-overlooked = { $address } の仮想リーダーが前のカードの抜き取りを検知していないため、いったん抜いて挿入し直します …
 sim-reader-gone = 仮想リーダーとの接続が切れました。再接続します …
+sim-left = --leave-after の指定どおり、カードをリーダーから抜きました。
 sim-stopped = 終了しました（APDU { $apdus } 件）。
 
 usage-invalid-value = { $argument } に「{ $value }」は指定できません

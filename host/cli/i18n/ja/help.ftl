@@ -21,6 +21,7 @@ arg-verbose = やり取りした APDU を標準エラー出力に表示します
 arg-out = 証明書、署名、通信記録、要約を書き出すフォルダー（既定 demo-out）
 arg-token = トークンの種類 phone（利用者証明用証明書は PIN の後に読める）または card（自由に読める）。既定は phone
 arg-vpcd = vpcd が待ち受けるアドレス（既定 localhost:35963）
+arg-leave-after = 指定した数のコマンドに応答した後、カードをリーダーから抜く（プログラムの挙動の確認用。--state があれば同じカードを再び挿入可能）
 arg-personalized = 公開前に JPKI アプレットとテスト証明書を格納します
 arg-file = 記録した通信のファイル
 arg-help = このヘルプを表示します

@@ -133,6 +133,9 @@ pub struct SimArgs {
     /// Where vpcd listens.
     #[arg(long, value_name = "HOST:PORT", default_value = "localhost:35963", hide_default_value = true)]
     pub vpcd: String,
+    /// Commands after which the card leaves the reader.
+    #[arg(long, value_name = "N")]
+    pub leave_after: Option<std::num::NonZeroU64>,
     /// The card itself.
     #[command(flatten)]
     pub card: SimulatedArgs,

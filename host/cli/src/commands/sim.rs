@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use jpkise_card::Card;
-use jpkise_gpse::vpcd::{self, Event, Options};
+use jpkise_gpse::vpcd::{self, End, Event, Options};
 use jpkise_gpse::GpSe;
 use jpkise_lab::simulator::KeptCard;
 use serde_json::json;
@@ -59,19 +59,22 @@ fn serve(
     stop: &AtomicBool,
     kept: &mut Option<KeptCard>,
 ) -> Result<u64, CliError> {
-    let options = Options { address: arguments.vpcd.clone(), ..Options::default() };
+    let options =
+        Options { address: arguments.vpcd.clone(), leave_after: arguments.leave_after, ..Options::default() };
     let say = |key| app.talk(&Text::new(key).with("address", &arguments.vpcd));
     let (mut apdus, mut seen) = (0, false);
     let mut saved = Ok(());
+    let left = |apdus| arguments.leave_after.is_some_and(|after| after.get() == apdus);
     say("sim-offering");
-    vpcd::serve(&options, &mut card.served(), stop, &mut |event| match event {
+    let end = vpcd::serve(&options, &mut card.served(), stop, &mut |event| match event {
         // The first power-on is when PC/SC programs begin to see the card.
         Event::Reset { .. } if !seen => {
             seen = true;
             say("sim-waiting");
         }
         Event::Ignored => say("sim-ignored"),
-        Event::Disconnected if !stop.load(Ordering::Relaxed) => {
+        Event::Overlooked => say("sim-overlooked"),
+        Event::Disconnected if !stop.load(Ordering::Relaxed) && !left(apdus) => {
             seen = false;
             say("sim-reader-gone");
         }
@@ -80,6 +83,9 @@ fn serve(
         Event::PoweredOff if saved.is_ok() => saved = keep(kept),
         _ => {}
     })?;
+    if end == End::Left {
+        say("sim-left");
+    }
     saved?;
     Ok(apdus)
 }

@@ -455,18 +455,11 @@ fn a_real_card_is_never_tried_with_test_keys_nor_too_often() {
 fn a_card_pulled_in_the_middle_ends_in_exit_3() {
     let Some(reader) = Reader::take() else { return };
     let home = tempfile::tempdir().unwrap();
-    let sim = Sim::start(&reader, &[]);
+    let sim = Sim::start(&reader, &["--leave-after", "500"]);
     let script = home.path().join("script");
-    fs::write(&script, "80CA006600\n".repeat(200_000)).unwrap();
-    let child = at_reader(home.path(), &["send", "--file", script.to_str().unwrap(), "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(Duration::from_millis(600));
-    drop(sim);
-    let pulled = finish(child, "gp send with the card pulled", Duration::from_secs(30));
+    fs::write(&script, "80CA006600\n".repeat(1000)).unwrap();
+    let pulled = run(&mut at_reader(home.path(), &["send", "--file", script.to_str().unwrap(), "--json"]));
     assert_eq!(pulled.status.code(), Some(3), "{}", String::from_utf8_lossy(&pulled.stderr));
-    // pcscd looks at its readers every 400 ms.
-    std::thread::sleep(Duration::from_secs(1));
+    assert!(sim.finish().success());
+    Reader::wait_until_empty();
 }

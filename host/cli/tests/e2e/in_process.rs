@@ -168,18 +168,25 @@ fn mistakes_end_in_the_exit_status_of_the_manual() {
 fn the_card_s_process_dying_ends_in_exit_3() {
     let out = tempfile::tempdir().unwrap();
     let arguments = ["demo", "--runtime", "jcardsim", "--out", out.path().to_str().unwrap()];
-    let child = jpkise(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let parent = child.id();
+    let trace = out.path().join("trace");
+    let mut demo = jpkise(&arguments);
+    let child =
+        demo.arg("--trace").arg(&trace).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = std::time::Instant::now();
-    let victim = loop {
-        if let Some(pid) = children(parent).first() {
-            break *pid;
-        }
-        assert!(started.elapsed() < Duration::from_secs(30), "the demo started no process for its card");
-        std::thread::sleep(Duration::from_millis(5));
+    while fs::read_to_string(&trace).map_or(0, |t| t.lines().count()) < 5 {
+        assert!(started.elapsed() < Duration::from_secs(30), "the demo sends nothing to its card");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // The demo sleeps while its card dies, so that it cannot be done by then.
+    let signal = |name: &str, pid: u32| {
+        let status = Command::new("kill").args([name, &pid.to_string()]).status();
+        assert!(status.unwrap().success(), "kill {name}");
     };
-    std::thread::sleep(Duration::from_millis(500));
-    let _ = Command::new("kill").args(["-KILL", &victim.to_string()]).status();
+    signal("-STOP", child.id());
+    let victims = children(child.id());
+    assert_eq!(victims.len(), 1, "one process runs the applets");
+    signal("-KILL", victims[0]);
+    signal("-CONT", child.id());
     let output = finish(child, "demo without its card", Duration::from_secs(20));
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     ok(&mut jpkise(&arguments));

@@ -672,12 +672,11 @@ fn a_card_pulled_in_the_middle_ends_in_exit_6_and_the_same_command_goes_on() {
     signal("-STOP");
     // Ctrl-C takes the card from the reader and keeps it in its file.
     let _ = sim.interrupt();
-    std::thread::sleep(Duration::from_secs(1));
+    Reader::wait_until_empty();
     signal("-CONT");
     let pulled = finish(child, "personalize with the card pulled", Duration::from_secs(30));
     assert_eq!(code(&pulled), 6, "{}", text(&pulled));
     Reader::wait_until_empty();
-    std::thread::sleep(Duration::from_secs(1));
     let _sim = Sim::start(&reader, &["--state", &state]);
     let done = run(&mut start());
     assert!(done.status.success(), "{}", text(&done));

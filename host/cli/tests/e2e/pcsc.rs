@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{
-    children, commands, finish, jpkise, ok, pkcs11_module, run, text, Reader, Sim, PASSWORD, PIN,
-};
+use crate::support::{children, commands, jpkise, ok, pkcs11_module, run, text, Reader, Sim, PASSWORD, PIN};
 
 /// The two tokens OpenSC shows for one JPKI card: label, secret, object id, PKCS#15 certificate id.
 const TOKENS: [(&str, &str, &str); 2] =
@@ -131,18 +129,17 @@ fn the_demo_runs_against_a_reader_only_with_lab_and_consent() {
 #[test]
 fn a_pulled_card_ends_in_exit_3_and_a_second_run_works() {
     let Some(reader) = Reader::take() else { return };
-    let sim = Sim::start(&reader, &[]);
     let out = tempfile::tempdir().unwrap();
     let directory = out.path().join("files");
     let arguments = ["demo", "--reader", "0", "--lab", "--yes", "--out", directory.to_str().unwrap()];
-    let child = jpkise(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(400));
-    drop(sim);
-    let pulled = finish(child, "demo with the card pulled", Duration::from_secs(20));
-    assert_eq!(pulled.status.code(), Some(3), "{}", text(&pulled));
-
-    // pcscd looks at its readers every 400 ms; a card that leaves and comes back in between is never seen to return.
-    std::thread::sleep(Duration::from_secs(1));
+    // In the first step, within the load file, at a key's generation, near the end.
+    for after in ["1", "30", "100", "175"] {
+        let sim = Sim::start(&reader, &["--leave-after", after]);
+        let pulled = run(&mut jpkise(&arguments));
+        assert_eq!(pulled.status.code(), Some(3), "after {after} commands: {}", text(&pulled));
+        assert!(sim.finish().success(), "a card that has left is an orderly end of jpkise sim");
+        Reader::wait_until_empty();
+    }
     let _sim = Sim::start(&reader, &[]);
     let done = run(&mut jpkise(&arguments));
     assert!(done.status.success(), "{}", text(&done));

@@ -175,8 +175,13 @@ impl Sim {
     }
 
     /// Ctrl-C; returns the exit status.
-    pub fn interrupt(mut self) -> std::process::ExitStatus {
+    pub fn interrupt(self) -> std::process::ExitStatus {
         let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        self.finish()
+    }
+
+    /// Waits until it ends by itself, as after `--leave-after`.
+    pub fn finish(mut self) -> std::process::ExitStatus {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(10) {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -184,7 +189,7 @@ impl Sim {
             }
             sleep(Duration::from_millis(10));
         }
-        panic!("jpkise sim does not end at Ctrl-C");
+        panic!("jpkise sim does not end");
     }
 }
 
