@@ -14,6 +14,10 @@ use serde::Deserialize;
 
 /// GET DATA of the card data: a command that an aborted session must refuse.
 const ANY_COMMAND: &str = "80ca006600";
+/// GET STATUS, which needs a session.
+const REGISTRY: &str = "80f28002024f0000";
+/// MANAGE CHANNEL: the next free one.
+const OPEN_CHANNEL: &str = "0070000001";
 
 /// As much of a vector as the card's side needs.
 #[derive(Deserialize)]
@@ -105,18 +109,37 @@ impl CardVector {
         channel
             .external_authenticate(&sent)
             .map_err(|error| wrong("EXTERNAL AUTHENTICATE", "accepted", &format!("{error:?}")))?;
-        self.steps.iter().zip(1..).try_for_each(|(step, number)| step.replay(&mut channel, number))
+        self.steps.iter().zip(1..).try_for_each(|(step, number)| step.replay(&mut channel, number))?;
+        self.whole_card(&parsed, initialize, authenticate)
+    }
+
+    /// The session of a whole card, which computes its challenge where the vector says from which AID.
+    fn whole_card(
+        &self,
+        parsed: &Parsed,
+        initialize: &Recorded,
+        authenticate: &Recorded,
+    ) -> Result<(), Mismatch> {
+        let mut card = self.card(parsed, self.pseudo_random_aid.is_none())?;
+        // The class says on which logical channel the session was recorded.
+        for _ in 0..command("INITIALIZE UPDATE", &initialize.command)?.header()[0] & 3 {
+            let opened = send(&mut card, OPEN_CHANNEL)?;
+            same("MANAGE CHANNEL", "9000", &opened[opened.len().saturating_sub(4)..])?;
+        }
+        same("INITIALIZE UPDATE", &initialize.response, &send(&mut card, &initialize.command)?)?;
+        same("EXTERNAL AUTHENTICATE", "9000", &send(&mut card, &authenticate.command)?)
     }
 
     /// The fault gets its status word, and nothing works after it until a new INITIALIZE UPDATE.
     fn fault(&self) -> Result<(), Mismatch> {
         let (initialize, authenticate) = self.opening()?;
         let expected = self.expect.as_ref().and_then(|e| e.status_word.as_deref()).unwrap_or("6982");
-        let mut card = self.card(&self.parsed(initialize)?)?;
+        let mut card = self.card(&self.parsed(initialize)?, true)?;
         same("INITIALIZE UPDATE", &initialize.response, &send(&mut card, &initialize.command)?)?;
         let answer = send(&mut card, &authenticate.command)?;
         if self.target.as_deref() == Some("external-authenticate") {
             same("EXTERNAL AUTHENTICATE", expected, &answer)?;
+            same("management without a session", "6982", &send(&mut card, REGISTRY)?)?;
             return same("without a session", "6985", &send(&mut card, &authenticate.command)?);
         }
         same("EXTERNAL AUTHENTICATE", "9000", &answer)?;
@@ -129,6 +152,7 @@ impl CardVector {
         }
         same(&last.name, expected, &send(&mut card, &last.command)?)?;
         same("an aborted session", "6982", &send(&mut card, ANY_COMMAND)?)?;
+        same("an aborted session, secured", "6982", &send(&mut card, &last.command)?)?;
         let again = send(&mut card, &initialize.command)?;
         same("a new session", "9000", &again[again.len().saturating_sub(4)..])
     }
@@ -173,8 +197,8 @@ impl CardVector {
             .map_err(|error| wrong("keys", "one length", &error.to_string()))
     }
 
-    /// A whole card that stands where the recorded one stood, and will give the recorded challenge.
-    fn card(&self, parsed: &Parsed) -> Result<GpSe, Mismatch> {
+    /// A whole card that stands where the recorded one stood; with `replay` it gives the recorded challenge.
+    fn card(&self, parsed: &Parsed, replay: bool) -> Result<GpSe, Mismatch> {
         let [enc, mac, dek] = self.key_bytes()?;
         let keys = key_version(parsed.kvn, &enc, &mac, &dek)
             .map_err(|error| wrong("keys", "a key version", &error.to_string()))?;
@@ -186,7 +210,9 @@ impl CardVector {
             let aid: Aid = aid.parse().map_err(|_| wrong("pseudo_random_aid", "an AID", aid))?;
             profile.issuer = aid;
         }
-        profile.replayed_challenges.push(parsed.challenge);
+        if replay {
+            profile.replayed_challenges.push(parsed.challenge);
+        }
         GpSe::in_memory(profile, Box::new(NoApplets))
             .map_err(|error| wrong("the card", "up", &error.to_string()))
     }
@@ -244,7 +270,7 @@ fn wrong(item: &str, expected: &str, found: &str) -> Mismatch {
 mod tests {
     use super::*;
 
-    const OWN: &str = include_str!("../../gpse/tests/data/transcripts-own.json");
+    const OWN: &str = include_str!("../tests/data/transcripts-own.json");
 
     fn run(text: &str) -> Option<Result<(), Mismatch>> {
         serde_json::from_str::<CardVector>(text).unwrap().run()

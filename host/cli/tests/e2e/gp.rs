@@ -394,7 +394,7 @@ fn the_scheme_that_makes_masters_fit_is_named_from_the_recording_alone() {
 
 #[test]
 fn vector_files_run_and_a_changed_one_fails_by_name() {
-    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../gpse/tests/data/transcripts-own.json");
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../lab/tests/data/transcripts-own.json");
     let passed = ok(&mut jpkise(&["lab", "vectors", own]));
     assert!(passed.contains("11 passed, 0 failed"), "{passed}");
     let directory = tempfile::tempdir().unwrap();
