@@ -53,6 +53,7 @@ case-replay = a secured command replayed
 case-after-replay = the channel after the replay
 fact-atr = ATR
 fact-cplc = CPLC
+fact-chip = chip
 fact-iin = issuer (IIN)
 fact-cin = card (CIN)
 fact-gp-version = GlobalPlatform

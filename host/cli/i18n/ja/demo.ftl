@@ -53,6 +53,7 @@ case-replay = 保護されたコマンドの再送
 case-after-replay = 再送後のチャネル
 fact-atr = ATR
 fact-cplc = CPLC
+fact-chip = チップ
 fact-iin = 発行者番号（IIN）
 fact-cin = カード番号（CIN）
 fact-gp-version = GlobalPlatform

@@ -19,6 +19,7 @@ use rand::rngs::OsRng;
 
 use super::error::ChainError;
 use super::{Fact, Options, Run, Step};
+use crate::run::identity::told;
 use crate::simulator;
 
 /// i parameter asked of the SP's domain: pseudo-random challenge, R-MAC, R-ENCRYPTION.
@@ -140,23 +141,7 @@ fn check_empty(registry: &Registry) -> Result<(), ChainError> {
 
 fn identity_facts(identity: &Identity) -> Vec<Fact> {
     let mut facts = vec![Fact::new("atr", hex::encode_upper(&identity.atr))];
-    if let Some(cplc) = &identity.cplc {
-        facts.push(Fact::new("cplc", hex::encode_upper(&cplc.raw)));
-    }
-    for (name, value) in [("iin", &identity.iin), ("cin", &identity.cin)] {
-        facts.extend(value.as_ref().map(|v| Fact::new(name, hex::encode_upper(v))));
-    }
-    if let Some(data) = identity.card_data.as_ref().and_then(|d| d.value.as_ref()) {
-        facts.extend(data.gp_version.as_ref().map(|v| Fact::new("gp-version", v)));
-        facts.extend(
-            data.protocols.iter().map(|p| Fact::new("scp", format!("SCP{:02X} i={:02X}", p.scp, p.i))),
-        );
-    }
-    if let Some(keys) = identity.key_information.as_ref().and_then(|k| k.value.as_ref()) {
-        facts.extend(keys.scp03_sets().iter().map(|(kvn, length)| {
-            Fact::new("keys", format!("KVN {kvn:02X}: ENC, MAC, DEK, AES-{}", length * 8))
-        }));
-    }
+    facts.extend(told(identity).into_iter().map(|(name, value)| Fact::new(name, value)));
     facts.extend(identity.sequence_counter.map(|c| Fact::new("sequence-counter", c.value())));
     facts
 }

@@ -1,5 +1,6 @@
 //! Who the card is: what everybody may ask, asked once per target.
 
+use jpkise_gp::identity::Identity;
 use jpkise_gp::scp03::Session;
 use jpkise_gp::workflow::read_identity;
 
@@ -22,26 +23,30 @@ pub fn read(bench: &mut dyn Bench) -> Vec<(String, String)> {
         facts.push(("isd".to_owned(), aid.to_string()));
     }
     let Ok(identity) = read_identity(&mut session) else { return facts };
-    if let Some(cplc) = &identity.cplc {
-        facts.push(("cplc".to_owned(), hex::encode_upper(&cplc.raw)));
-        facts.extend(cplc.value.as_ref().map(|cplc| ("chip".to_owned(), cplc.chip_id())));
-    }
-    for (name, value) in [("iin", &identity.iin), ("cin", &identity.cin)] {
-        facts.extend(value.as_ref().map(|v| (name.to_owned(), hex::encode_upper(v))));
-    }
-    if let Some(data) = identity.card_data.as_ref().and_then(|d| d.value.as_ref()) {
-        facts.extend(data.gp_version.as_ref().map(|v| ("gp-version".to_owned(), v.clone())));
-        for protocol in &data.protocols {
-            facts.push(("scp".to_owned(), format!("SCP{:02X} i={:02X}", protocol.scp, protocol.i)));
-        }
-    }
-    if let Some(keys) = identity.key_information.as_ref().and_then(|k| k.value.as_ref()) {
-        for (kvn, length) in keys.scp03_sets() {
-            facts.push(("keys".to_owned(), format!("KVN {kvn:02X}, AES-{}", length * 8)));
-        }
-    }
+    facts.extend(told(&identity).into_iter().map(|(name, value)| (name.to_owned(), value)));
     if kind == TargetKind::Simulated {
         facts.push(("simulated".to_owned(), env!("CARGO_PKG_VERSION").to_owned()));
+    }
+    facts
+}
+
+/// What GET DATA told, by the names that reports use; nothing in it changes from one session to the next.
+pub fn told(identity: &Identity) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let Some(cplc) = &identity.cplc {
+        facts.push(("cplc", hex::encode_upper(&cplc.raw)));
+        facts.extend(cplc.value.as_ref().map(|cplc| ("chip", cplc.chip_id())));
+    }
+    for (name, value) in [("iin", &identity.iin), ("cin", &identity.cin)] {
+        facts.extend(value.as_ref().map(|v| (name, hex::encode_upper(v))));
+    }
+    if let Some(data) = identity.card_data.as_ref().and_then(|d| d.value.as_ref()) {
+        facts.extend(data.gp_version.as_ref().map(|v| ("gp-version", v.clone())));
+        facts.extend(data.protocols.iter().map(|p| ("scp", format!("SCP{:02X} i={:02X}", p.scp, p.i))));
+    }
+    if let Some(keys) = identity.key_information.as_ref().and_then(|k| k.value.as_ref()) {
+        let sets = keys.scp03_sets();
+        facts.extend(sets.iter().map(|(kvn, n)| ("keys", format!("KVN {kvn:02X}, AES-{}", n * 8))));
     }
     facts
 }
