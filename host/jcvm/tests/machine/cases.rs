@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use super::asm;
+use super::assemble;
 use super::common::{aid, card, Session};
 use jpkise_cap::opcodes::OPCODES;
 use jpkise_jcvm::{CardError, NoServices, Process, Tracer};
@@ -105,23 +105,7 @@ class Main extends javacard/framework/Applet public
   field ss S private static = -300
   field si I private static = 100000
   field zero B private static
-  method <init> ()V stack 1
-    aload_0
-    invokespecial javacard/framework/Applet.<init>()V
-    return
-  method install ([BSB)V public static stack 5
-    new Main
-    dup
-    invokespecial Main.<init>()V
-    aload_0
-    sload_1
-    sconst_1
-    sadd
-    aload_0
-    sload_1
-    baload
-    invokevirtual javacard/framework/Applet.register([BSB)V
-    return
+  birth
   method process (Ljavacard/framework/APDU;)V public stack 8 locals 6
     aload_1
     invokevirtual javacard/framework/APDU.getBuffer()[B
@@ -237,7 +221,7 @@ fn run(result: &str, body: &str, tracer: &Tracer) -> String {
         text += line;
         text += "\n";
     }
-    let cap = asm::assemble(&text);
+    let cap = assemble(&text);
     let mut session = Session::new(card(), NoServices, &cap, aid("F06A706B69736501"), &[]);
     session.card.set_tracer(Some(tracer.clone()));
     let command = Process { channel: 0, contactless: false, apdu: &[0, 0, 0, 0, 0], selecting: false };

@@ -3,7 +3,7 @@
 use jpkise_cap::{Aid, Cap};
 use jpkise_jcvm::{Card, InstallRequest, NoServices, Process};
 
-use super::asm;
+use super::assemble;
 use super::common::{aid, card};
 
 /// Offers itself for parameter 1, an object that is not shareable for 2, and throws for 3.
@@ -14,23 +14,7 @@ import org/globalplatform 1.0
 applet Main
 class Main extends javacard/framework/Applet implements org/globalplatform/Application public
   field seen S
-  method <init> ()V stack 1
-    aload_0
-    invokespecial javacard/framework/Applet.<init>()V
-    return
-  method install ([BSB)V public static stack 5
-    new Main
-    dup
-    invokespecial Main.<init>()V
-    aload_0
-    sload_1
-    sconst_1
-    sadd
-    aload_0
-    sload_1
-    baload
-    invokevirtual javacard/framework/Applet.register([BSB)V
-    return
+  birth
   method process (Ljavacard/framework/APDU;)V public
     return
   method getShareableInterfaceObject (Ljavacard/framework/AID;B)Ljavacard/framework/Shareable; public stack 3
@@ -78,23 +62,7 @@ applet Main
 class Main extends javacard/framework/Applet public
   field mine [B private static = 1,2,3
   field server [B private static = -16,106,112,107,105,115,1,1
-  method <init> ()V stack 1
-    aload_0
-    invokespecial javacard/framework/Applet.<init>()V
-    return
-  method install ([BSB)V public static stack 5
-    new Main
-    dup
-    invokespecial Main.<init>()V
-    aload_0
-    sload_1
-    sconst_1
-    sadd
-    aload_0
-    sload_1
-    baload
-    invokevirtual javacard/framework/Applet.register([BSB)V
-    return
+  birth
   method sio (B)Lorg/globalplatform/Application; private static stack 3
     getstatic_a Main.server
     sconst_0
@@ -130,7 +98,7 @@ const SERVER_AID: &str = "F06A706B69730101";
 const CLIENT_AID: &str = "F06A706B69730201";
 
 fn package(text: &str, number: u8) -> Cap {
-    let mut cap = asm::assemble(text);
+    let mut cap = assemble(text);
     cap.header.package.aid = Aid::new(&[0xF0, 0x6A, 0x70, 0x6B, 0x69, 0x73, number]).unwrap();
     cap.applet.as_mut().unwrap().applets[0].aid =
         Aid::new(&[0xF0, 0x6A, 0x70, 0x6B, 0x69, 0x73, number, 1]).unwrap();
