@@ -185,7 +185,7 @@ fn named(
 }
 
 /// Keys in this process, or in the token that a PKCS#11 URI names.
-fn source_of(app: &App, spec: &KeySpec) -> Result<Box<dyn KeySource>, CliError> {
+pub fn source_of(app: &App, spec: &KeySpec) -> Result<Box<dyn KeySource>, CliError> {
     let Some(uri) = spec.key.as_ref().filter(|key| Pkcs11Uri::is_meant(key)) else {
         return Ok(Box::new(spec.keys()?));
     };

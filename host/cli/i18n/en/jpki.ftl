@@ -185,3 +185,5 @@ rec-plan-cap = Name the CAP in the plan ([applet] cap) to have it loaded.
 err-other-keys = the domain { $domain } holds none of the keys that the plan names
 rec-other-keys = Nothing was tried that the card counts. Check [keys] and the versions in the plan.
 err-same-keys = the plan's own keys are its first keys: the first set would stay
+err-kept-keys = the plan's { $which } keys would have to be put onto the card, and the token does not give them
+rec-kept-keys = Name them by a key file or variables for the run that puts them on; a secure element that has them opens with the token's. Nothing was changed.

@@ -9,6 +9,7 @@ mod gp;
 mod gp_script;
 mod in_process;
 mod jpki;
+mod jpki_plan;
 mod lab;
 mod pcsc;
 mod pcsc_opensc;

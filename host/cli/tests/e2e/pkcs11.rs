@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::jpki_plan::{plan_lab, OWN, PLAN};
 use crate::support::{jpkise, ok, require, run, text};
 
 const PIN: &str = "1234";
@@ -123,6 +124,37 @@ fn masters_in_a_token_give_each_card_its_keys() {
     ok(&mut token.gp(&["list", "--key", &uri, "--kvn", "31", "--kdf", "kdf3"]));
     let plain = run(&mut token.gp(&["list", "--key", &uri, "--kvn", "31"]));
     assert_eq!(plain.status.code(), Some(4), "the masters themselves open nothing: {}", text(&plain));
+}
+
+#[test]
+fn a_plan_takes_keys_from_a_token_but_not_those_that_it_would_have_to_put_onto_the_card() {
+    let Some(token) = Token::new() else { return };
+    token.import("issuer", "404142434445464748494a4b4c4d4e4f");
+    for (name, key) in [("enc", OWN[0]), ("mac", OWN[1]), ("dek", OWN[2])] {
+        token.import(&format!("own-{name}"), key);
+    }
+    let lab = plan_lab();
+    let plan = |own: &str| {
+        let issuer = format!("issuer = \"{}\"", token.uri("issuer"));
+        fs::write(lab.path("plan"), PLAN.replace("issuer = \"test\"", &issuer).replace("file:own.keys", own))
+            .unwrap();
+    };
+    let personalize = || {
+        let mut command = lab.jpki(&["personalize", "--plan", "plan", "--pin-file", "pins"]);
+        run(token.with_configuration(&mut command).env("FIRST_KEYS", "0F1E2D3C4B5A69788796A5B4C3D2E1F0"))
+    };
+    plan(&token.uri("own"));
+    let kept = personalize();
+    assert_eq!(kept.status.code(), Some(2), "{}", text(&kept));
+    assert!(text(&kept).contains("own keys") && !lab.path("records").exists(), "{}", text(&kept));
+
+    plan("file:own.keys");
+    let done = personalize();
+    assert!(done.status.success(), "{}", text(&done));
+    // From now on the token's open the domain, and the same plan has nothing left to put there.
+    plan(&token.uri("own"));
+    let again = personalize();
+    assert!(again.status.success() && text(&again).contains("Nothing was changed"), "{}", text(&again));
 }
 
 #[test]

@@ -62,6 +62,9 @@ pub enum ProvisionError {
     /// First and own keys are the same keys.
     #[error("the service provider's own keys are the first keys: the first set would stay")]
     SameKeys,
+    /// Keys that would have to be put onto the card, and that their token does not give.
+    #[error("the plan's {0} keys must be put onto the card, and their token does not give them")]
+    KeptKeys(&'static str),
 }
 
 impl From<ScpError> for ProvisionError {

@@ -239,6 +239,8 @@ pub enum KeyReference {
     File(PathBuf),
     /// Environment variables with this prefix: `PREFIX`, `PREFIX_ENC`, ….
     Environment(String),
+    /// Keys that stay in a token: a PKCS#11 URI (RFC 7512), which holds no key and no PIN.
+    Token(String),
     /// The public test key of development cards.
     Test,
     /// The laboratory's public keys of a service provider.
@@ -254,10 +256,11 @@ impl<'de> Deserialize<'de> for KeyReference {
             None if text == "lab" => Ok(Self::Lab),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
             Some(("env", prefix)) if !prefix.is_empty() => Ok(Self::Environment(prefix.to_owned())),
+            Some(("pkcs11", _)) => Ok(Self::Token(text)),
             // Not quoted: it may be the key itself.
             _ => Err(serde::de::Error::custom(
-                "a key is named as \"file:PATH\", \"env:PREFIX\", \"options\", \"test\" or \"lab\"; keys themselves do \
-                 not belong into a plan",
+                "a key is named as \"file:PATH\", \"env:PREFIX\", \"pkcs11:…\", \"options\", \"test\" or \"lab\"; keys \
+                 themselves do not belong into a plan",
             )),
         }
     }

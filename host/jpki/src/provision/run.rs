@@ -74,14 +74,16 @@ pub fn provision<T: Transport, R: RngCore + CryptoRng>(
     }
 }
 
+/// Asks a source about keys before a card has told what they are diversified with.
+const UNDIVERSIFIED: KeySet = KeySet { kvn: 0, kdd: [0; KDD_LENGTH] };
+
 /// Who the SE is, its journal, the record to go on with, and the one that was there.
 fn identify<T: Transport>(
     card: &mut Card<T>,
     request: &Request<'_>,
     journal_of: &mut dyn FnMut(&str) -> Journal,
 ) -> Result<(Journal, SeRecord, Option<SeRecord>), ProvisionError> {
-    let set = KeySet { kvn: 0, kdd: [0; KDD_LENGTH] };
-    let value = |keys: &dyn KeySource| keys.check_values(&set).ok();
+    let value = |keys: &dyn KeySource| keys.check_values(&UNDIVERSIFIED).ok();
     if value(request.first_keys).is_some() && value(request.first_keys) == value(request.own_keys) {
         return Err(ProvisionError::SameKeys);
     }
@@ -259,6 +261,7 @@ impl<T: Transport, R: RngCore + CryptoRng> Run<'_, '_, T, R> {
 
     fn bring(&mut self, issuer: &mut dyn Issuer, app: &mut dyn UserApp) -> Result<(), ProvisionError> {
         self.begin(Stage::Inspect)?;
+        self.keys_can_be_put()?;
         let mut fresh_applet = false;
         if let Some(keys) = self.request.issuer_keys {
             fresh_applet = self.content(keys)?;
@@ -276,6 +279,22 @@ impl<T: Transport, R: RngCore + CryptoRng> Run<'_, '_, T, R> {
         self.rotate(keys)?;
         self.finish(&attestation, keys)?;
         self.record_keys(&attestation)
+    }
+
+    /// Keys that a token keeps cannot be put onto a card: told before anything is changed, if some would have to be.
+    fn keys_can_be_put(&mut self) -> Result<(), ProvisionError> {
+        let kept = |keys: &dyn KeySource| keys.export(&UNDIVERSIFIED).is_err();
+        let (first, own) = (kept(self.request.first_keys), kept(self.request.own_keys));
+        if !first && !own {
+            return Ok(());
+        }
+        match self.keys_in_use() {
+            Ok(InUse::Own { .. }) => Ok(()),
+            Ok(InUse::First) if !own => Ok(()),
+            Err(error @ ProvisionError::OtherKeys { .. }) => Err(error),
+            // A domain that is still to be made, or takes the issuer's keys, gets both sets.
+            _ => Err(ProvisionError::KeptKeys(if own { "own" } else { "first" })),
+        }
     }
 
     /// Package, domain, applet and rules, as far as they are missing. Whether the applet was installed now.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jpkise_gp::ara::file::RuleFile;
 use jpkise_gp::ara::{Provision, Reading, Rule};
-use jpkise_gp::keys::{KeySource, KeySpec, KeySpecError};
+use jpkise_gp::keys::{KeySource, KeySpec, KeySpecError, Pkcs11Uri};
 use jpkise_gp::workflow::LoadFile;
 use jpkise_jpki::edge::{KeyRef, KeyState};
 use jpkise_jpki::personalize::{self, PersonalizeError};
@@ -31,7 +31,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::explain::file_not_read;
 use crate::i18n::Text;
-use crate::keys::Keys;
+use crate::keys::{source_of, Keys};
 
 /// A plan with the folder that its paths are seen from.
 pub struct LoadedPlan {
@@ -152,13 +152,15 @@ impl PlanKeys {
                 KeyReference::File(path) => {
                     let path = loaded.path(path);
                     let spec = KeySpec::first_of(KeySpec::default(), Some(&path), KeySpec::default());
-                    Box::new(named(reference, spec.and_then(|(spec, _)| spec.keys()))?)
+                    said(app, reference, spec.map(|(spec, _)| spec))?
                 }
                 KeyReference::Environment(prefix) => {
-                    let spec = KeySpec::from_environment(|name| {
-                        std::env::var(name.replacen("JPKISE_KEY", prefix, 1)).ok()
-                    });
-                    Box::new(named(reference, spec.keys())?)
+                    let variable = |name: &str| std::env::var(name.replacen("JPKISE_KEY", prefix, 1)).ok();
+                    said(app, reference, Ok(KeySpec::from_environment(variable)))?
+                }
+                KeyReference::Token(uri) => {
+                    let key = Some(uri.clone().into());
+                    said(app, reference, Ok(KeySpec { key, ..KeySpec::default() }))?
                 }
             };
             if lab::are_published(source.as_ref()) && !target.simulated && !app.global.lab {
@@ -177,16 +179,26 @@ impl PlanKeys {
     }
 }
 
-/// Which of the plan's references an error is about.
-fn named<K>(reference: &KeyReference, keys: Result<K, KeySpecError>) -> Result<K, CliError> {
+/// The keys of a file, of variables or of a token; an error says which of the plan's references it is about.
+fn said(
+    app: &App,
+    reference: &KeyReference,
+    spec: Result<KeySpec, KeySpecError>,
+) -> Result<Box<dyn KeySource>, CliError> {
     let name = match reference {
         KeyReference::File(path) => format!("file:{}", path.display()),
         KeyReference::Environment(prefix) => format!("env:{prefix}"),
         _ => String::new(),
     };
-    keys.map_err(|error| {
+    let unusable = |error: KeySpecError| {
         CliError::new(Exit::Usage, Text::new("err-plan-key").with("name", name)).detail(error.to_string())
-    })
+    };
+    match spec {
+        // A token's troubles have words of their own.
+        Ok(spec) if spec.key.as_ref().is_some_and(|key| Pkcs11Uri::is_meant(key)) => source_of(app, &spec),
+        Ok(spec) => spec.keys().map(|keys| Box::new(keys) as Box<dyn KeySource>).map_err(unusable),
+        Err(error) => Err(unusable(error)),
+    }
 }
 
 fn cap(loaded: &LoadedPlan) -> Result<Option<CapToLoad>, CliError> {
@@ -376,6 +388,10 @@ impl From<ProvisionError> for CliError {
                     .next(Text::new("rec-other-keys"))
             }
             ProvisionError::SameKeys => Self::new(Exit::Usage, Text::new("err-same-keys")),
+            ProvisionError::KeptKeys(which) => {
+                Self::new(Exit::Usage, Text::new("err-kept-keys").with("which", which))
+                    .next(Text::new("rec-kept-keys"))
+            }
             ProvisionError::Rules(error) => error.into(),
             _ => Self::new(Exit::Refused, Text::new("err-check").with("check", detail)),
         }
