@@ -77,11 +77,11 @@ fn a_card_is_powered_asked_reset_and_powered_off() {
 fn many_commands_do_not_wait_for_delayed_acknowledgements() {
     let (mut transport, thread) = connected(LIMIT, echo);
     let start = Instant::now();
-    for _ in 0..50 {
+    for _ in 0..200 {
         transport.transmit(&[0, 0xB0, 0, 0]).unwrap();
     }
     // Delayed acknowledgements would take 40 ms each.
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < 200 * Duration::from_millis(40), "{:?}", start.elapsed());
     drop(transport);
     thread.join().unwrap();
 }
@@ -92,7 +92,7 @@ fn a_card_that_leaves_is_removed_and_one_that_is_silent_times_out() {
     assert!(matches!(transport.transmit(&[0, 0xA4, 4, 0]), Err(TransportError::Removed)));
     thread.join().unwrap();
 
-    let limit = Duration::from_millis(50);
+    let limit = Duration::from_millis(500);
     let (mut transport, thread) = connected(limit, |_, _| true);
     assert!(matches!(transport.transmit(&[0, 0xA4, 4, 0]), Err(TransportError::Timeout(l)) if l == limit));
     // A late answer must not be taken for that to another command.

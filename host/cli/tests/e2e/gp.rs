@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -324,7 +323,7 @@ fn keys_come_from_file_environment_and_prompt_and_from_one_place_only() {
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(format!("{TEST_KEY}\n").as_bytes()).unwrap();
-    let asked = finish(child, "the key prompt", Duration::from_secs(20));
+    let asked = finish(child, "the key prompt");
     let said = text(&asked);
     assert!(asked.status.success() && said.contains("Key (hexadecimal)"), "{said}");
     assert!(said.contains("issuer security domain"), "{said}");

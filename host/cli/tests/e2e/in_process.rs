@@ -187,7 +187,7 @@ fn the_card_s_process_dying_ends_in_exit_3() {
     assert_eq!(victims.len(), 1, "one process runs the applets");
     signal("-KILL", victims[0]);
     signal("-CONT", child.id());
-    let output = finish(child, "demo without its card", Duration::from_secs(20));
+    let output = finish(child, "demo without its card");
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     ok(&mut jpkise(&arguments));
 }
@@ -281,7 +281,7 @@ fn ctrl_c_while_the_simulator_starts_is_an_orderly_end() {
         // Before the handler is in place Ctrl-C is the system's own, which is as orderly.
         std::thread::sleep(Duration::from_millis(after));
         let _ = Command::new("kill").args(["-INT", "--", &group]).status();
-        let output = finish(child, "interrupted sim", Duration::from_secs(20));
+        let output = finish(child, "interrupted sim");
         let signalled = std::os::unix::process::ExitStatusExt::signal(&output.status);
         assert!(output.status.success() || signalled == Some(2), "{after} ms: {}", text(&output));
     }
@@ -350,7 +350,7 @@ fn the_caps_that_travel_with_the_program_are_built_from_these_sources() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let output = finish(child, "scripts/dist", Duration::from_secs(300));
+    let output = finish(child, "scripts/dist");
     assert!(output.status.success(), "{}", text(&output));
     for file in ["jpki.cap", "jpki.exp", "ara.cap", "ara.exp", "BUILD"] {
         let same = fs::read(out.path().join(file)).unwrap() == fs::read(dist.join(file)).unwrap();

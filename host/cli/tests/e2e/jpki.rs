@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{commands, finish, jpkise, ok, require, run, text, PASSWORD, PIN};
+use crate::support::{children, commands, finish, jpkise, ok, require, run, text, PASSWORD, PIN};
 
 /// A personalised card in a file, and a folder for what comes of it.
 pub struct Lab {
@@ -273,7 +273,7 @@ fn the_user_changes_pin_and_password_from_a_file_or_a_pipe() {
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(b"abc123\nnew456\n").unwrap();
-    let output = finish(child, "pin change", Duration::from_secs(30));
+    let output = finish(child, "pin change");
     assert!(output.status.success(), "{}", text(&output));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&object["changed"], &object["tries_left"]), (&"sign".into(), &5.into()));
@@ -289,6 +289,25 @@ fn the_user_changes_pin_and_password_from_a_file_or_a_pipe() {
     let output = run(&mut lab.jpki(&["auth"]));
     assert_eq!(code(&output), 2, "{}", text(&output));
     assert!(text(&output).contains("JPKISE_PIN"), "{}", text(&output));
+}
+
+/// Waits until the terminal that `script` made for its child repeats nothing: asked and silent are two moments.
+fn wait_until_nothing_is_shown(script: u32) {
+    let started = Instant::now();
+    loop {
+        let pids = children(script).into_iter().flat_map(|pid| [vec![pid], children(pid)].concat());
+        let terminals = pids
+            .map(|pid| format!("/proc/{pid}/fd/0"))
+            .filter(|link| fs::read_link(link).is_ok_and(|target| target.starts_with("/dev/pts")));
+        for terminal in terminals {
+            let settings = Command::new("stty").args(["-a", "-F", &terminal]).output().unwrap();
+            if String::from_utf8_lossy(&settings.stdout).split_whitespace().any(|word| word == "-echo") {
+                return;
+            }
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "what is typed would be shown");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
@@ -315,7 +334,7 @@ fn what_is_typed_on_a_terminal_is_asked_for_twice_and_not_shown() {
             assert_eq!(screen.read(&mut byte).unwrap(), 1, "no {question:?} in {seen}");
             seen.push(char::from(byte[0]));
         }
-        std::thread::sleep(Duration::from_millis(200));
+        wait_until_nothing_is_shown(child.id());
         keyboard.write_all(format!("{typed}\n").as_bytes()).unwrap();
     }
     let mut rest = String::new();

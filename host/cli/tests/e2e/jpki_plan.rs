@@ -353,7 +353,7 @@ fn a_card_pulled_in_the_middle_ends_in_exit_6_and_the_same_command_goes_on() {
     let _ = sim.interrupt();
     Reader::wait_until_empty();
     signal("-CONT");
-    let pulled = finish(child, "personalize with the card pulled", Duration::from_secs(30));
+    let pulled = finish(child, "personalize with the card pulled");
     assert_eq!(code(&pulled), 6, "{}", text(&pulled));
     Reader::wait_until_empty();
     let _sim = Sim::start(&reader, &["--state", &state]);

@@ -192,7 +192,7 @@ fn ctrl_c_ends_a_run_and_the_report_holds_what_was_done() {
         sleep(Duration::from_millis(50));
     }
     let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    let output = finish(child, "jpkise lab run", Duration::from_secs(30));
+    let output = finish(child, "jpkise lab run");
     assert_eq!(output.status.code(), Some(6), "{}", text(&output));
     let report = json(&out.path().join("report.json"));
     assert_eq!(report["stopped"], true);
@@ -336,7 +336,7 @@ fn a_named_card_may_be_changed_and_a_pulled_one_ends_in_a_whole_report() {
         sleep(Duration::from_millis(50));
     }
     drop(sim);
-    let output = finish(child, "jpkise lab run", Duration::from_secs(90));
+    let output = finish(child, "jpkise lab run");
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     let report = json(&out.path().join("report.json"));
     let cases = report["targets"][0]["cases"].as_array().unwrap();

@@ -188,7 +188,7 @@ fn killing_the_simulator_leaves_no_child_behind() {
     let started = Instant::now();
     let alive = |pid: &u32| Path::new(&format!("/proc/{pid}")).exists();
     while offspring.iter().any(alive) {
-        assert!(started.elapsed() < Duration::from_secs(5), "still running: {offspring:?}");
+        assert!(started.elapsed() < Duration::from_secs(30), "still running: {offspring:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
