@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod channel;
 pub mod client;
 pub mod cms;
+pub mod crl;
 pub mod csr;
 pub mod edge;
 pub mod oid;

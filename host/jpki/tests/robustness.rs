@@ -6,6 +6,7 @@ mod common;
 use common::{certificate, csr, hierarchy, NOW};
 use der::{Decode, Encode};
 use jpkise_jpki::ca::{BasicAttributes, Subscriber, TestCa};
+use jpkise_jpki::crl::RevocationList;
 use jpkise_jpki::csr::Csr;
 use jpkise_jpki::edge::token::Availability;
 use jpkise_jpki::edge::{
@@ -25,6 +26,10 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = CardStatus::parse(bytes);
     let _ = Attestation::parse(bytes);
     let _ = Csr::from_der(bytes);
+    if let Ok(list) = RevocationList::from_bytes(bytes) {
+        let leaf = certificate(KeyRef::Sign, TokenProfile::Phone);
+        let _ = list.status(&leaf, hierarchy().sign.certificate(), NOW);
+    }
     let _ = cms::verify(bytes, None);
     let _ = cms::verify(bytes, Some(b"content"));
     let _ = TestCa::from_pem(&String::from_utf8_lossy(bytes));

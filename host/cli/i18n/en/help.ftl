@@ -185,6 +185,7 @@ arg-jpki-verify-cms = CMS message to check
 arg-jpki-verify-signature = Raw signature to check
 arg-jpki-verify-cert = The signer's certificate, for a raw signature
 arg-jpki-verify-ca = CA certificates you trust, PEM or DER (repeatable)
+arg-jpki-verify-crl = Revocation lists of the CA, PEM or DER (repeatable): a certificate revoked or on hold is refused
 arg-jpki-verify-at = Check validity at this time, as 2026-01-31T00:00:00Z (default: now)
 arg-jpki-verify-output = File for the content of an attached message
 arg-jpki-auth-challenge = The challenge, 16 to 256 bytes (default: random)

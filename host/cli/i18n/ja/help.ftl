@@ -185,6 +185,7 @@ arg-jpki-verify-cms = 検証する CMS メッセージ
 arg-jpki-verify-signature = 検証する署名値
 arg-jpki-verify-cert = 署名者の証明書（署名値を検証する場合）
 arg-jpki-verify-ca = 信頼する認証局の証明書、PEM または DER（複数可）
+arg-jpki-verify-crl = CA の失効リスト（PEM または DER、複数可）。失効・一時保留の証明書は拒否
 arg-jpki-verify-at = この時点の有効性を調べます（例 2026-01-31T00:00:00Z。既定は現在）
 arg-jpki-verify-output = メッセージに含まれる内容を書き出すファイル
 arg-jpki-auth-challenge = チャレンジ、16〜256 バイト（既定は乱数）

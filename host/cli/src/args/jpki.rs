@@ -145,6 +145,9 @@ pub struct VerifyArgs {
     /// The CA certificates to trust.
     #[arg(long, value_name = "FILE", required = true)]
     pub ca: Vec<PathBuf>,
+    /// Revocation lists of the CA.
+    #[arg(long, value_name = "FILE")]
+    pub crl: Vec<PathBuf>,
     /// At which time.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<OffsetDateTime>,

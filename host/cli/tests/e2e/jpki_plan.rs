@@ -245,6 +245,53 @@ fn a_plan_loads_the_package_and_puts_the_own_keys_in_the_place_of_the_first() {
 }
 
 #[test]
+fn a_signer_whom_the_ca_holds_or_revokes_is_refused_by_its_list() {
+    let Some(()) = require(&[("openssl", "version")]) else { return };
+    let lab = plan_lab();
+    let folder = lab.folder.path();
+    assert!(personalize(&lab, &["--pin-file", "pins"]).status.success());
+    fs::write(lab.path("m"), "m").unwrap();
+    ok(lab.jpki(&["sign", "m", "-o", "m.p7s"]).env("JPKISE_PASSWORD", "USER99"));
+    ok(lab.jpki(&["cert", "sign", "-o", "sign.pem"]).env("JPKISE_PASSWORD", "USER99"));
+    let serial = openssl(&["x509", "-in", "sign.pem", "-noout", "-serial"], folder);
+    let serial = serial.trim().trim_start_matches("serial=").to_owned();
+    fs::write(
+        lab.path("conf"),
+        "[ca]\ndefault_ca = l\n[l]\ndatabase = index\ncrlnumber = n\ndefault_md = sha256\n",
+    )
+    .unwrap();
+    let list = |ca: &str, entry: &str| {
+        fs::write(lab.path("index"), entry).unwrap();
+        fs::write(lab.path("n"), "01\n").unwrap();
+        let (key, certificate) = (format!("ca/{ca}-ca.pem"), format!("ca/{ca}-ca.crt"));
+        let make = ["ca", "-config", "conf", "-gencrl", "-crldays", "7", "-out", "list"];
+        openssl(&[&make[..], &["-keyfile", &key, "-cert", &certificate]].concat(), folder);
+    };
+    let verify = |extra: &[&str]| {
+        let arguments = ["jpki", "verify", "m", "--cms", "m.p7s", "--ca", "ca/sign-ca.crt", "--crl", "list"];
+        run(jpkise(&[&arguments[..], extra].concat()).current_dir(folder))
+    };
+    let entry =
+        |date: &str, reason: &str| format!("R\t400402145959Z\t{date},{reason}\t{serial}\tunknown\t/CN=x\n");
+    for (ca, entry, extra, exit, says) in [
+        ("sign", String::new(), &["--json"][..], 0, "\"revocation\": \"good\""),
+        ("sign", entry("260101000000Z", "certificateHold"), &[], 5, "on hold"),
+        ("sign", entry("260101000000Z", "certificateHold"), &["--lang", "ja"], 5, "一時保留"),
+        ("sign", entry("260101000000Z", "keyCompromise"), &["--json"], 5, "err-revoked"),
+        ("sign", entry("390101000000Z", "superseded"), &[], 0, "superseded"),
+        ("sign", String::new(), &["--at", "2030-01-01T00:00:00Z"], 5, "too old"),
+        ("auth", String::new(), &[], 5, "about this certificate"),
+    ] {
+        list(ca, &entry);
+        let output = verify(extra);
+        assert_eq!(code(&output), exit, "{entry}: {}", text(&output));
+        assert!(text(&output).contains(says), "{says}: {}", text(&output));
+    }
+    fs::write(lab.path("list"), "no list").unwrap();
+    assert_eq!(code(&verify(&[])), 2);
+}
+
+#[test]
 fn a_plan_with_rules_is_refused_by_a_card_without_ara_m() {
     let lab = plan_lab();
     fs::write(lab.path("profile"), "format = 1\n[card]\nara = false\n").unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use jpkise_jpki::cms::{self, VerifyError};
+use jpkise_jpki::crl::{RevocationList, Revoked};
 use jpkise_jpki::verify::{verify_chain, verify_message, verify_scheme, verify_signed_by, ChainError};
 use jpkise_jpki::Cert;
 use jpkise_lab::files::write_whole;
@@ -51,6 +52,7 @@ pub fn run(app: &App, own: &VerifyArgs) -> Result<(), CliError> {
     let ca = find_ca(&checked.signer, &trusted)?;
     let kind = checked.signer.key_ref();
     verify_chain(&checked.signer, ca, kind, at).map_err(|e| chain_failed(app, &e))?;
+    let revocation = not_revoked(app, &own.crl, &checked.signer, ca, at)?;
     if let Some(path) = &own.output {
         let content = checked
             .content
@@ -66,7 +68,7 @@ pub fn run(app: &App, own: &VerifyArgs) -> Result<(), CliError> {
         "signer": to_json(&checked.signer, true),
         "signing_time": checked.signing_time.map(|t| time_text(Ok(t))),
         "checked_at": time_text(Ok(at)),
-        "revocation": "not-checked",
+        "revocation": revocation.name(),
     }))?;
     app.result(&app.messages.get("jpki-valid"))?;
     if let Some(time) = checked.signing_time {
@@ -75,8 +77,78 @@ pub fn run(app: &App, own: &VerifyArgs) -> Result<(), CliError> {
     for line in words(app, &checked.signer, true)? {
         app.result(&format!("  {line}"))?;
     }
-    app.talk(&Text::new("jpki-no-revocation"));
+    match revocation {
+        Revocation::NotChecked => app.talk(&Text::new("jpki-no-revocation")),
+        Revocation::Good => app.result(&app.messages.get("jpki-not-revoked"))?,
+        Revocation::Later(revoked) => {
+            let text = Text::new("jpki-revoked-later").with("since", time_text(Ok(revoked.since)));
+            app.result(&app.messages.say(&text.with("reason", reason(app, revoked))))?;
+        }
+    }
     Ok(())
+}
+
+/// What the CA's lists say of a signer who was not revoked at the time in question.
+enum Revocation {
+    NotChecked,
+    Good,
+    /// Revoked since, after that time.
+    Later(Revoked),
+}
+
+impl Revocation {
+    /// By which JSON names it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NotChecked => "not-checked",
+            Self::Good => "good",
+            Self::Later(_) => "revoked-later",
+        }
+    }
+}
+
+/// Asks the lists in turn; those of other CAs, or about other certificates, say nothing. One must.
+fn not_revoked(
+    app: &App,
+    paths: &[PathBuf],
+    signer: &Cert,
+    ca: &Cert,
+    at: OffsetDateTime,
+) -> Result<Revocation, CliError> {
+    if paths.is_empty() {
+        return Ok(Revocation::NotChecked);
+    }
+    let mut silent = Vec::new();
+    for path in paths {
+        let bytes = fs::read(path).map_err(|e| file_not_read(path, &e))?;
+        let list = RevocationList::from_bytes(&bytes).map_err(|error| {
+            CliError::new(Exit::Usage, Text::new("err-crl-file").with("path", path.display()))
+                .detail(error.to_string())
+        })?;
+        match list.status(signer, ca, at) {
+            Err(error) if error.is_about_others() => silent.push(format!("{}: {error}", path.display())),
+            Err(error) => {
+                let text = Text::new("err-crl").with("path", path.display());
+                return Err(CliError::new(Exit::Refused, text)
+                    .detail(error.to_string())
+                    .next(Text::new("rec-crl")));
+            }
+            Ok(None) => return Ok(Revocation::Good),
+            Ok(Some(revoked)) if revoked.since > at => return Ok(Revocation::Later(revoked)),
+            Ok(Some(revoked)) => {
+                let text = Text::new("err-revoked").with("since", time_text(Ok(revoked.since)));
+                return Err(CliError::new(Exit::Refused, text.with("reason", reason(app, revoked))));
+            }
+        }
+    }
+    Err(CliError::new(Exit::Refused, Text::new("err-crl-none"))
+        .detail(silent.join("; "))
+        .next(Text::new("rec-crl")))
+}
+
+fn reason(app: &App, revoked: Revoked) -> String {
+    let name = serde_json::to_value(revoked.reason).unwrap_or_default();
+    app.messages.get(&format!("crl-reason-{}", name.as_str().unwrap_or("unspecified")))
 }
 
 fn message(message: &[u8], content: Option<&[u8]>) -> Result<Checked, CliError> {
