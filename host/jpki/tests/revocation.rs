@@ -21,10 +21,10 @@ const CONFIGURATION: &str = "[ca]\ndefault_ca = lists\n[lists]\ndatabase = index
 
 /// A list of the signature CA: `entries` are revocation date, reason and serial number as openssl's index has them.
 fn list(openssl: &Openssl, extensions: &str, entries: &[(&str, &str, &str)], key: KeyRef) -> RevocationList {
-    let lines: String = entries
-        .iter()
-        .map(|(date, reason, serial)| format!("R\t310402145959Z\t{date}{reason}\t{serial}\tunknown\t/CN=x\n"))
-        .collect();
+    let line = |(date, reason, serial): &(&str, &str, &str)| {
+        format!("R\t310402145959Z\t{date}{reason}\t{serial}\tunknown\t/CN=x\n")
+    };
+    let lines = entries.iter().map(line).collect::<Vec<_>>().concat();
     openssl.file("index", lines);
     openssl.file("number", "01\n");
     openssl.file("conf", CONFIGURATION);
