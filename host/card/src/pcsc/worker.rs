@@ -5,7 +5,9 @@ use std::sync::mpsc::{channel, sync_channel, Receiver, RecvTimeoutError, Sender,
 use std::thread;
 use std::time::Duration;
 
-use pcsc::{Card, Context, Disposition, Error, Protocol, Protocols, ReaderState, ShareMode, State};
+use pcsc::{
+    Card, Context, Disposition, Error, Protocol, Protocols, ReaderState, ShareMode, State, Transaction,
+};
 use zeroize::Zeroizing;
 
 use super::changes::{changes, Change};
@@ -208,11 +210,12 @@ fn drive(
         }
     };
     let buffer = Zeroizing::new(vec![0; MAX_ANSWER]);
-    let mut device = Device { buffer, reader, share, used: false, context, seat };
+    let mut device = Device { buffer, reader, share, used: false, context, seat, lost: false };
     serve(&mut card, &mut device, inbox, outbox);
     // Dropping the card resets it, so that no verified PIN stays behind. Who never sent it anything leaves none, and may
     // have been given up while it waited for somebody else's transaction to end: that one's session is not ours to end.
-    if !device.used {
+    // Nor is another card's, which came in its place.
+    if !device.used || device.lost || device.check_card().is_err() {
         let _ = card.disconnect(Disposition::LeaveCard);
     }
 }
@@ -222,6 +225,7 @@ fn serve(card: &mut Card, device: &mut Device<'_>, inbox: &Receiver<Request>, ou
     let (reader, share) = (device.reader, device.share);
     while let Ok(request) = inbox.recv() {
         let answer = match request {
+            _ if device.lost => Err(TransportError::Removed),
             Request::Begin => match card.transaction() {
                 Ok(transaction) => {
                     if !outbox.send(Ok(Vec::new())) {
@@ -239,7 +243,7 @@ fn serve(card: &mut Card, device: &mut Device<'_>, inbox: &Receiver<Request>, ou
                     Err(TransportError::Reset) => {
                         // The handle works again after a reconnection; what was selected is gone, and the caller told so.
                         let _ = card.reconnect(share, Protocols::ANY, Disposition::LeaveCard);
-                        device.same_card().and(result)
+                        device.check_card().and(result)
                     }
                     result => result,
                 }
@@ -262,6 +266,9 @@ fn connect(reader: &str, share: ShareMode) -> Result<(Card, Context, Opened), Tr
     let t0 = status.protocol2() == Some(Protocol::T0);
     let capabilities = capability::detect(&card, reader, &atr, t0);
     let seat = look_at(&context, name, reader)?;
+    if !seat.has_card() {
+        return Err(TransportError::Removed);
+    }
     Ok((card, context, Opened { atr, capabilities, seat }))
 }
 
@@ -283,6 +290,8 @@ struct Device<'a> {
     context: Context,
     /// The reader when the card was connected.
     seat: Reader,
+    /// Another card is in its place, or none.
+    lost: bool,
 }
 
 impl Device<'_> {
@@ -296,19 +305,23 @@ impl Device<'_> {
         }
     }
 
-    /// A reconnection takes whatever card is there now, and what was removed is no error to it. So is a reset by another
-    /// program, which hides an earlier removal.
-    fn same_card(&self) -> Answer {
+    /// Says whether the card is still the one that was connected. A reconnection takes whatever card is there now: what was
+    /// removed is no error to it, and a reset by another program hides an earlier removal.
+    fn check_card(&mut self) -> Result<(), TransportError> {
         let name = self.seat.name.as_str();
         let now = look_at(&self.context, CString::new(name).unwrap_or_default(), name)?;
         let lost = changes(Some(std::slice::from_ref(&self.seat)), Some(&[now]));
         match lost.iter().find_map(|change| change.loss_of(name)) {
-            Some(error) => Err(error),
-            None => Ok(Vec::new()),
+            Some(error) => {
+                self.lost = true;
+                Err(error)
+            }
+            None => Ok(()),
         }
     }
 
     fn reset(&mut self, card: &mut Card) -> Answer {
+        self.check_card()?;
         // Unpowering is the cold reset; where a driver cannot, the warm one has to do.
         card.reconnect(self.share, Protocols::ANY, Disposition::UnpowerCard)
             .or_else(|error| match error {
@@ -320,13 +333,23 @@ impl Device<'_> {
             .and_then(|()| card.status2_owned())
             .map(|status| status.atr().to_vec())
             .map_err(|error| transport_error(error, self.reader))
-            .and_then(|atr| self.same_card().map(|_| atr))
+            .and_then(|atr| self.check_card().map(|()| atr))
+    }
+
+    fn reset_in(&mut self, transaction: &mut Transaction<'_>) -> Answer {
+        self.check_card()?;
+        transaction
+            .reconnect(self.share, Protocols::ANY, Disposition::UnpowerCard)
+            .and_then(|()| transaction.status2_owned())
+            .map(|status| status.atr().to_vec())
+            .map_err(|error| transport_error(error, self.reader))
+            .and_then(|atr| self.check_card().map(|()| atr))
     }
 
     /// Serves requests until the transaction's end; the answer to that end, or `None` when the other side hung up.
     fn in_transaction(
         &mut self,
-        mut transaction: pcsc::Transaction<'_>,
+        mut transaction: Transaction<'_>,
         inbox: &Receiver<Request>,
         outbox: &Outbox,
     ) -> Option<Answer> {
@@ -338,14 +361,10 @@ impl Device<'_> {
                         ended.map(|()| Vec::new()).map_err(|(_, e)| transport_error(e, self.reader)),
                     );
                 }
+                _ if self.lost => Err(TransportError::Removed),
                 Request::Begin => Ok(Vec::new()),
                 Request::Transmit(command) => self.transmit(&transaction, &command),
-                Request::Reset => transaction
-                    .reconnect(self.share, Protocols::ANY, Disposition::UnpowerCard)
-                    .and_then(|()| transaction.status2_owned())
-                    .map(|status| status.atr().to_vec())
-                    .map_err(|error| transport_error(error, self.reader))
-                    .and_then(|atr| self.same_card().map(|_| atr)),
+                Request::Reset => self.reset_in(&mut transaction),
             };
             if !outbox.send(answer) {
                 return None;
