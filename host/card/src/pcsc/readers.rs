@@ -75,37 +75,37 @@ pub fn list_readers() -> Result<Vec<Reader>, TransportError> {
 /// Waits until a card is in the reader and returns its ATR. A reader that is not there may be plugged in, a service that
 /// does not run may be started: what is missing at the end of the time is the error.
 pub fn wait_for_card(reader: &str, limit: Duration) -> Result<Vec<u8>, TransportError> {
-    wait_until(Some(limit), |readers| match readers.iter().find(|r| r.name == reader && r.available) {
-        Some(Reader { atr: Some(atr), .. }) => Ok(atr.clone()),
-        Some(_) => Err(TransportError::NoCard(reader.to_owned())),
-        None => Err(TransportError::NoReader(reader.to_owned())),
-    })
+    let mut has_reader = false;
+    let found = wait_until(Some(limit), |readers| {
+        let reader = readers.iter().find(|r| r.name == reader && r.available);
+        has_reader = reader.is_some();
+        reader.and_then(|reader| reader.atr.clone())
+    })?;
+    let missing = if has_reader { TransportError::NoCard } else { TransportError::NoReader };
+    found.ok_or_else(|| missing(reader.to_owned()))
 }
 
-/// Waits until the readers are as wanted: `found` sees them after every change, and says what is missing as long as it
-/// is. That is the error at the end of the time; without a limit it is waited for ever.
+/// Waits until the readers are as wanted, which `found` decides after every change. `None` when they are not at the end of
+/// the time (without a limit there is none); an error when no service runs then.
 pub fn wait_until<T>(
     limit: Option<Duration>,
-    mut found: impl FnMut(&[Reader]) -> Result<T, TransportError>,
-) -> Result<T, TransportError> {
+    mut found: impl FnMut(&[Reader]) -> Option<T>,
+) -> Result<Option<T>, TransportError> {
     let started = Instant::now();
     let bell = Arc::new(Bell::default());
     let mut lookout = Lookout::new(Arc::clone(&bell));
     loop {
         let left = limit.map_or(Duration::MAX, |limit| limit.saturating_sub(started.elapsed()));
-        let missing = match lookout.look(left) {
-            Ok(readers) => match found(&readers) {
-                Ok(value) => return Ok(value),
-                Err(missing) => missing,
-            },
+        let value = match lookout.look(left) {
+            Ok(readers) => Ok(found(&readers)),
             Err(error) if is_gone(error) => {
                 bell.pause(RETRY.min(left));
-                TransportError::NoService
+                Err(TransportError::NoService)
             }
             Err(error) => return Err(transport_error(error, "")),
         };
-        if left.is_zero() {
-            return Err(missing);
+        if left.is_zero() || matches!(value, Ok(Some(_))) {
+            return value;
         }
     }
 }
