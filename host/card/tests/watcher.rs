@@ -3,6 +3,7 @@
 //!
 //! Runs where `scripts/with-pcscd` does as root (or where no other pcscd of a test runs); skipped with a line elsewhere.
 
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;

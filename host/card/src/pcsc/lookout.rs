@@ -123,6 +123,9 @@ impl Lookout {
     }
 
     fn wait(&mut self, context: &Context, limit: Duration) -> Result<(), Error> {
+        if limit.is_zero() && self.names.as_ref().is_none_or(BTreeSet::is_empty) {
+            return Ok(());
+        }
         if self.states.is_empty() {
             // A question for nothing is answered at once.
             thread::sleep(limit.min(RETRY));
