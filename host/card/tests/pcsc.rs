@@ -3,7 +3,7 @@
 //! Runs where `JPKISE_TEST_VPCD=HOST:PORT` names the port of a vpcd reader with nothing in it (`scripts/with-pcscd`);
 //! skipped with a line elsewhere.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,9 @@ use std::sync::Mutex;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use jpkise_card::pcsc::{find_reader, list_readers, wait_for_card, ConnectOptions, PcscTransport};
+use jpkise_card::pcsc::{
+    find_reader, list_readers, wait_for_card, Change, ConnectOptions, PcscTransport, Watcher,
+};
 use jpkise_card::{Transport, TransportError};
 
 /// There is one reader for all tests.
@@ -66,9 +68,10 @@ fn with_card(test: impl FnOnce(&str)) {
         return;
     };
     let guard = READER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let card = insert(&address);
     let readers = list_readers().unwrap();
     let name = find_reader(&readers, Some("Virtual PCD 00 00")).unwrap().name.clone();
+    let watcher = Watcher::start();
+    let card = insert(&address);
     wait_for_card(&name, LIMIT).unwrap();
     test(&name);
     // A card that was never told to leave would be waited for without end.
@@ -78,8 +81,9 @@ fn with_card(test: impl FnOnce(&str)) {
         thread::sleep(Duration::from_millis(20));
     }
     card.join().unwrap();
-    // The service looks every 400 ms, in several states one after the other: a card swapped faster goes unseen.
-    thread::sleep(Duration::from_secs(2));
+    // The service looks every 400 ms: a card that takes its place before that would be taken for this one.
+    let removed = Change::CardRemoved { reader: name };
+    while watcher.next_within(LIMIT).expect("the service does not see the card leave").change != removed {}
     drop(guard);
 }
 

@@ -55,6 +55,14 @@ impl App {
         write_line(&text)
     }
 
+    /// One of many JSON objects, on a line of its own, of a run with `--json` that goes on until it is stopped.
+    pub fn json_line<S: Serialize>(&self, value: &S) -> Result<(), CliError> {
+        if !self.global.json {
+            return Ok(());
+        }
+        write_line(&serde_json::to_string(value).map_err(|e| CliError::internal(e.to_string()))?)
+    }
+
     /// Talk, on standard error.
     pub fn talk(&self, text: &Text) {
         talk_line(&self.messages.say(text));

@@ -5,10 +5,15 @@
 //! limit; a card whose call ran out is given up, its thread ends when the call does.
 
 mod capability;
+mod changes;
+mod lookout;
 mod readers;
+mod watcher;
 mod worker;
 
-pub use readers::{find_reader, list_readers, wait_for_card, FindReaderError, Reader, Usage};
+pub use changes::Change;
+pub use readers::{find_reader, list_readers, wait_for_card, wait_until, FindReaderError, Reader, Usage};
+pub use watcher::{ReaderEvent, Watcher};
 
 use std::time::Duration;
 
@@ -51,7 +56,7 @@ impl PcscTransport {
     /// Connects to the card in the reader of exactly that name, in whatever protocol the card has.
     pub fn connect(reader: &str, options: ConnectOptions) -> Result<Self, TransportError> {
         let mut worker = Worker::spawn(reader.to_owned(), options.exclusive);
-        let Opened { atr, capabilities } = worker.opened(options.connect_timeout)?;
+        let Opened { atr, capabilities, .. } = worker.opened(options.connect_timeout)?;
         Ok(Self { worker, name: reader.to_owned(), atr, capabilities, options })
     }
 

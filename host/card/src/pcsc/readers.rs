@@ -1,11 +1,12 @@
 //! Which readers there are, and what is in them.
 
-use std::ffi::CString;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pcsc::{Error, ReaderState, State};
+use pcsc::{ReaderState, State};
 
-use super::{establish, transport_error};
+use super::lookout::{is_gone, Bell, Lookout, RETRY};
+use super::transport_error;
 use crate::transport::TransportError;
 
 /// A reader as the service sees it.
@@ -14,12 +15,15 @@ pub struct Reader {
     /// Its name.
     pub name: String,
     present: bool,
+    available: bool,
     /// ATR of the card in it.
     pub atr: Option<Vec<u8>>,
     /// A card is in it but does not answer.
     pub mute: bool,
     /// Whether another program has the card.
     pub usage: Usage,
+    /// Cards put in and taken out so far, as the service counts (modulo 2¹⁶); 0 where it does not count (macOS).
+    pub card_events: u32,
 }
 
 /// Who has a card already.
@@ -39,12 +43,18 @@ impl Reader {
         self.present
     }
 
-    fn from_state(state: &ReaderState) -> Self {
+    /// Whether the service can ask it.
+    pub(super) fn is_available(&self) -> bool {
+        self.available
+    }
+
+    pub(super) fn from_state(state: &ReaderState) -> Self {
         let flags = state.event_state();
         let present = flags.contains(State::PRESENT);
         Self {
             name: state.name().to_string_lossy().into_owned(),
             present,
+            available: !flags.intersects(State::UNKNOWN | State::UNAVAILABLE),
             atr: (present && !state.atr().is_empty()).then(|| state.atr().to_vec()),
             mute: flags.contains(State::MUTE),
             usage: match (flags.contains(State::EXCLUSIVE), flags.contains(State::INUSE)) {
@@ -52,53 +62,51 @@ impl Reader {
                 (false, true) => Usage::Shared,
                 (false, false) => Usage::Free,
             },
+            card_events: state.event_count(),
         }
     }
 }
 
 /// All readers in the service's order; none is an empty list, no service an error.
 pub fn list_readers() -> Result<Vec<Reader>, TransportError> {
-    let context = establish()?;
-    let names = match context.list_readers_owned() {
-        Ok(names) => names,
-        Err(Error::NoReadersAvailable) => Vec::new(),
-        Err(error) => return Err(transport_error(error, "")),
-    };
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut states: Vec<ReaderState> =
-        names.into_iter().map(|name| ReaderState::new(name, State::UNAWARE)).collect();
-    match context.get_status_change(Duration::ZERO, &mut states) {
-        Ok(()) | Err(Error::Timeout) => Ok(states.iter().map(Reader::from_state).collect()),
-        Err(error) => Err(transport_error(error, "")),
-    }
+    Lookout::new(Arc::default()).look(Duration::ZERO).map_err(|error| transport_error(error, ""))
 }
 
-/// Waits until a card is in the reader and returns its ATR.
+/// Waits until a card is in the reader and returns its ATR. A reader that is not there may be plugged in, a service that
+/// does not run may be started: what is missing at the end of the time is the error.
 pub fn wait_for_card(reader: &str, limit: Duration) -> Result<Vec<u8>, TransportError> {
-    let context = establish()?;
-    let name = CString::new(reader).map_err(|_| TransportError::NoReader(reader.to_owned()))?;
-    let mut states = [ReaderState::new(name, State::UNAWARE)];
-    let deadline = Instant::now() + limit;
+    let mut has_reader = false;
+    let found = wait_until(Some(limit), |readers| {
+        let reader = readers.iter().find(|r| r.name == reader && r.available);
+        has_reader = reader.is_some();
+        reader.and_then(|reader| reader.atr.clone())
+    })?;
+    let missing = if has_reader { TransportError::NoCard } else { TransportError::NoReader };
+    found.ok_or_else(|| missing(reader.to_owned()))
+}
+
+/// Waits until the readers are as wanted, which `found` decides after every change. `None` when they are not at the end of
+/// the time (without a limit there is none); an error when no service runs then.
+pub fn wait_until<T>(
+    limit: Option<Duration>,
+    mut found: impl FnMut(&[Reader]) -> Option<T>,
+) -> Result<Option<T>, TransportError> {
+    let started = Instant::now();
+    let bell = Arc::new(Bell::default());
+    let mut lookout = Lookout::new(Arc::clone(&bell));
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match context.get_status_change(left, &mut states) {
-            Ok(()) => {}
-            Err(Error::Timeout) => return Err(TransportError::NoCard(reader.to_owned())),
-            Err(error) => return Err(transport_error(error, reader)),
+        let left = limit.map_or(Duration::MAX, |limit| limit.saturating_sub(started.elapsed()));
+        let value = match lookout.look(left) {
+            Ok(readers) => Ok(found(&readers)),
+            Err(error) if is_gone(error) => {
+                bell.pause(RETRY.min(left));
+                Err(TransportError::NoService)
+            }
+            Err(error) => return Err(transport_error(error, "")),
+        };
+        if left.is_zero() || matches!(value, Ok(Some(_))) {
+            return value;
         }
-        let [state] = &mut states;
-        if state.event_state().intersects(State::UNKNOWN | State::UNAVAILABLE) {
-            return Err(TransportError::NoReader(reader.to_owned()));
-        }
-        if let Some(atr) = Reader::from_state(state).atr {
-            return Ok(atr);
-        }
-        if left.is_zero() {
-            return Err(TransportError::NoCard(reader.to_owned()));
-        }
-        state.sync_current_state();
     }
 }
 
@@ -162,14 +170,28 @@ fn single<'a>(fitting: &[&'a Reader]) -> Result<&'a Reader, FindReaderError> {
 mod tests {
     use super::*;
 
-    fn reader(name: &str, card: bool) -> Reader {
-        Reader {
-            name: name.to_owned(),
-            present: card,
-            atr: card.then(|| vec![0x3B]),
-            mute: false,
-            usage: Usage::Free,
+    impl Reader {
+        /// With a card of that ATR (an empty one: mute), and as many card events counted.
+        pub(in crate::pcsc) fn with_card(name: &str, atr: Option<&[u8]>, card_events: u32) -> Self {
+            Self {
+                name: name.to_owned(),
+                present: atr.is_some(),
+                available: true,
+                atr: atr.filter(|atr| !atr.is_empty()).map(<[u8]>::to_vec),
+                mute: atr.is_some_and(<[u8]>::is_empty),
+                usage: Usage::Free,
+                card_events,
+            }
         }
+
+        /// One that the service cannot ask.
+        pub(in crate::pcsc) fn unavailable(name: &str) -> Self {
+            Self { available: false, ..Self::with_card(name, None, 0) }
+        }
+    }
+
+    fn reader(name: &str, card: bool) -> Reader {
+        Reader::with_card(name, card.then_some(&[0x3B]), 0)
     }
 
     #[test]

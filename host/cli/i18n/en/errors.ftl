@@ -59,6 +59,7 @@ err-address = { $address } is no HOST:PORT
 rec-address = vpcd listens on localhost:35963 and localhost:35964.
 err-no-reader = no such reader: { $name }
 err-no-reader-at-all = no reader
+err-no-card-anywhere = no card in any reader
 rec-readers = "jpkise readers" lists the readers; "jpkise doctor" says what is missing.
 err-ambiguous-reader = several readers fit: { $found }
 rec-ambiguous-reader = Give the index or more of the name.

@@ -6,12 +6,15 @@ heading-options = Options
 help = jpkise: JPKI on a secure element, from an empty chip to a verified signature
 help-demo = Runs the whole chain: security domain, applet, keys, certificates, signatures, and what must fail
 help-sim = Runs the simulated GP-SE as a virtual PC/SC card until Ctrl-C
-help-readers = Lists readers and the cards in them
+help-readers = Lists readers and the cards in them, waits for a card, or watches them come and go
 help-doctor = Checks reader, driver, service, permissions, card and applet, and says what to do next
 help-trace = Recorded exchanges
 help-trace-show = Shows a recorded trace in readable form
 
 arg-reader = Reader: its name, a part of it, or its index in "jpkise readers" (environment: JPKISE_READER)
+arg-readers-watch = Tell what comes and goes, a line each, until Ctrl-C: readers, cards, the service. With --json a line is an object of its own
+arg-readers-wait = Wait until a card is there (in the reader of --reader, or in any), then list
+arg-readers-timeout = Seconds to wait at most (default: for ever); then exit 3
 arg-trace = Record every APDU to FILE as JSON lines; secrets are named, never written
 arg-json = Print one JSON object on standard output
 arg-lang = Language of messages: ja or en (default: the locale; environment: JPKISE_LANG)

@@ -59,6 +59,7 @@ err-address = { $address } は HOST:PORT の形ではありません
 rec-address = vpcd は localhost:35963 と localhost:35964 で待ち受けます。
 err-no-reader = リーダーが見つかりません: { $name }
 err-no-reader-at-all = リーダーがありません
+err-no-card-anywhere = どのリーダーにもカードがありません
 rec-readers = jpkise readers で一覧、jpkise doctor で点検できます。
 err-ambiguous-reader = 複数のリーダーが当てはまります: { $found }
 rec-ambiguous-reader = 番号か、名前をもっと長く指定してください。

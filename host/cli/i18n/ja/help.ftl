@@ -6,12 +6,15 @@ heading-options = オプション
 help = jpkise: 空のセキュアエレメントから、検証済みの署名まで（公的個人認証サービスのスマホ搭載）
 help-demo = 一連の流れを実行します（セキュリティドメイン、アプレット、鍵、証明書、署名、失敗すべき操作）
 help-sim = 模擬 GP-SE を仮想 PC/SC カードとして動かします（Ctrl-C まで）
-help-readers = リーダーとカードを一覧します
+help-readers = リーダーとカードを一覧します。カードの待機や、抜き差しの監視もできます
 help-doctor = リーダー、ドライバー、サービス、権限、カード、アプレットを点検し、対処方法を示します
 help-trace = 記録した通信
 help-trace-show = 記録した通信を読みやすく表示します
 
 arg-reader = リーダー（名前、名前の一部、または jpkise readers の番号。環境変数 JPKISE_READER）
+arg-readers-watch = リーダー、カード、サービスの変化を Ctrl-C まで 1 行ずつ表示します（--json では 1 行が 1 オブジェクト）
+arg-readers-wait = カードが挿入されるまで待ち（--reader のリーダー、指定がなければいずれか）、一覧します
+arg-readers-timeout = 待つ秒数の上限（既定は無制限）。過ぎると終了コード 3
 arg-trace = すべての APDU を FILE に JSON 行で記録します（秘密情報は種類だけを書きます）
 arg-json = 標準出力に JSON オブジェクトを一つ出力します
 arg-lang = メッセージの言語 ja または en（既定はロケール。環境変数 JPKISE_LANG）

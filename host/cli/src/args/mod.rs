@@ -81,7 +81,7 @@ pub enum Command {
     /// The simulated GP-SE as a virtual PC/SC card.
     Sim(SimArgs),
     /// Readers and the cards in them.
-    Readers,
+    Readers(ReadersArgs),
     /// Checks reader, driver, service, card and applet.
     Doctor(DoctorArgs),
     /// CAP files: build, look into, verify.
@@ -139,6 +139,20 @@ pub struct SimArgs {
     /// The card itself.
     #[command(flatten)]
     pub card: SimulatedArgs,
+}
+
+/// `jpkise readers`.
+#[derive(Debug, Args)]
+pub struct ReadersArgs {
+    /// What comes and goes, until Ctrl-C.
+    #[arg(long)]
+    pub watch: bool,
+    /// Wait until a card is there.
+    #[arg(long, conflicts_with = "watch")]
+    pub wait: bool,
+    /// How long to wait, in seconds.
+    #[arg(long, value_name = "N", requires = "wait")]
+    pub timeout: Option<u64>,
 }
 
 /// `jpkise trace`.

@@ -34,7 +34,7 @@ pub fn run(app: &App, command: Command) -> Result<(), CliError> {
         Command::Lab { verb } => lab::run(app, &verb),
         Command::Demo(arguments) => demo::run(app, &arguments),
         Command::Sim(arguments) => sim::run(app, &arguments),
-        Command::Readers => readers::run(app),
+        Command::Readers(arguments) => readers::run(app, &arguments),
         Command::Doctor(arguments) => doctor::run(app, &arguments),
         Command::Cap { verb } => cap::run(app, &verb),
         Command::Gp(arguments) => gp::run(app, &arguments),

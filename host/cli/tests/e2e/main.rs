@@ -15,4 +15,5 @@ mod pcsc;
 mod pcsc_opensc;
 mod pcsc_suites;
 mod pkcs11;
+mod readers;
 mod support;

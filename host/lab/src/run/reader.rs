@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use jpkise_card::pcsc::{wait_for_card, ConnectOptions, PcscTransport};
+use jpkise_card::pcsc::{wait_for_card, Change, ConnectOptions, PcscTransport, ReaderEvent, Watcher};
 use jpkise_card::{Card, CardError, Transport};
 use jpkise_gp::keys::KeySource;
 use time::OffsetDateTime;
@@ -13,6 +13,9 @@ use super::identity;
 use super::state::{issuer_aid, Maker};
 use super::tape::Tape;
 use crate::suite::model::{CardState, Changes, Need};
+
+/// How long the service may still show a card that has left: it looks every 400 ms.
+const STALE: Duration = Duration::from_millis(500);
 
 /// How a reader is used.
 #[derive(Debug, Clone)]
@@ -37,9 +40,12 @@ pub struct ReaderBench {
     card: LabCard,
     isd: Option<jpkise_wire::Aid>,
     i: Option<u8>,
+    /// Who the card is.
+    id: String,
     /// The state it is in and the values of it, as long as nothing was changed since.
     is_in: Option<(CardState, Values)>,
     started: Instant,
+    watcher: Watcher,
     events: Vec<(f64, String)>,
 }
 
@@ -51,6 +57,7 @@ impl ReaderBench {
         tape: Tape,
         now: OffsetDateTime,
     ) -> Result<Self, BenchError> {
+        let watcher = Watcher::start();
         let card = connect(&options, &tape)?;
         let maker = issuer.map(|keys| Maker::new(keys, now)).transpose();
         let maker = maker.map_err(|e| BenchError::Open(e.to_string()))?;
@@ -61,23 +68,75 @@ impl ReaderBench {
             card,
             isd: None,
             i: None,
+            id: String::new(),
             is_in: None,
             started: Instant::now(),
+            watcher,
             events: Vec::new(),
         };
-        bench.isd = issuer_aid(&mut bench.card).ok().flatten();
-        let facts = identity::read(&mut bench);
+        bench.identify()?;
+        Ok(bench)
+    }
+
+    /// Learns who the card is. Nothing is changed on a card that was not named for that.
+    fn identify(&mut self) -> Result<(), BenchError> {
+        self.isd = issuer_aid(&mut self.card).ok().flatten();
+        let facts = identity::read(self);
         let i = facts.iter().find_map(|(name, value)| (name == "scp").then(|| value.rsplit('=').next()));
-        bench.i = i.flatten().and_then(|i| u8::from_str_radix(i, 16).ok());
+        self.i = i.flatten().and_then(|i| u8::from_str_radix(i, 16).ok());
         let found = identity::card_id(&facts);
-        match &bench.options.destructive {
-            Some(wanted) if *wanted != found => Err(BenchError::OtherCard { wanted: wanted.clone(), found }),
-            _ => Ok(bench),
+        let is_known = !self.id.is_empty();
+        let wanted = self.options.destructive.as_ref().or(is_known.then_some(&self.id)).cloned();
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
+            // A card that went away meanwhile is not another one.
+            self.card.reset()?;
+            if self.options.destructive.is_some() {
+                return Err(BenchError::OtherCard { wanted, found });
+            }
+            self.note(format!("another card: {found}"));
         }
+        self.id = found;
+        Ok(())
     }
 
     fn note(&mut self, what: impl Into<String>) {
         self.events.push((self.started.elapsed().as_secs_f64(), what.into()));
+    }
+
+    /// Notes what the service told of this reader.
+    fn hear(&mut self, event: &ReaderEvent) {
+        if event.initial || event.change.reader().is_some_and(|reader| reader != self.options.reader) {
+            return;
+        }
+        let since = event.at.saturating_duration_since(self.started);
+        self.events.extend(words(&event.change).map(|what| (since.as_secs_f64(), what.to_owned())));
+    }
+
+    fn hear_all(&mut self) {
+        let heard: Vec<ReaderEvent> = self.watcher.pending().collect();
+        for event in &heard {
+            self.hear(event);
+        }
+    }
+
+    /// A new connection, as soon as a card is there that answers.
+    fn reconnect(&mut self) -> Result<LabCard, BenchError> {
+        let deadline = Instant::now() + self.options.patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // A connection alone may be one to a card that has left and that the service still shows.
+            let back = wait_for_card(&self.options.reader, left)
+                .map_err(|e| BenchError::from(CardError::from(e)))
+                .and_then(|_| connect(&self.options, &self.tape))
+                .and_then(|mut card| card.reset().map(|_| card).map_err(BenchError::from));
+            match back {
+                Err(_) if !left.is_zero() => {}
+                done => return done,
+            }
+            if let Some(event) = self.watcher.next_within(left.min(STALE)) {
+                self.hear(&event);
+            }
+        }
     }
 
     fn make(&mut self, state: CardState) -> Result<Values, BenchError> {
@@ -178,21 +237,30 @@ impl Bench for ReaderBench {
     fn recover(&mut self) -> Result<(), BenchError> {
         self.is_in = None;
         self.note("card lost");
-        wait_for_card(&self.options.reader, self.options.patience).map_err(CardError::from)?;
-        self.card = connect(&self.options, &self.tape)?;
+        self.card = self.reconnect()?;
         self.note("card back");
-        // Another card must not be changed in the place of the one that was named.
-        if let Some(wanted) = self.options.destructive.clone() {
-            let facts = identity::read(self);
-            let found = identity::card_id(&facts);
-            if found != wanted {
-                return Err(BenchError::OtherCard { wanted, found });
-            }
-        }
-        Ok(())
+        self.identify()
     }
 
     fn events(&mut self) -> Vec<(f64, String)> {
-        std::mem::take(&mut self.events)
+        self.hear_all();
+        let mut events = std::mem::take(&mut self.events);
+        // The service tells of a removal after the exchange that it broke.
+        events.sort_by(|one, other| one.0.total_cmp(&other.0));
+        events
     }
+}
+
+/// An event in the words of the report.
+fn words(change: &Change) -> Option<&'static str> {
+    Some(match change {
+        Change::ReaderAttached { .. } => "reader attached",
+        Change::ReaderGone { .. } => "reader unplugged",
+        Change::CardInserted { .. } => "card inserted",
+        Change::CardRemoved { .. } => "card removed",
+        Change::CardMute { .. } => "card without an ATR",
+        Change::ServiceGone => "service gone",
+        Change::ServiceBack => "service back",
+        _ => return None,
+    })
 }

@@ -304,7 +304,7 @@ impl Worker {
         let mut remarks = Vec::new();
         let verdict = match self.obstacle(bench, about, *gone) {
             Some(skip) => Verdict::Skipped(skip),
-            None => match bench.bring(about.state) {
+            None => match bring(bench, about.state, gone) {
                 Ok(values) => {
                     bench.tape().begin();
                     let verdict = run(bench, values, &mut remarks);
@@ -314,10 +314,7 @@ impl Worker {
                 Err(BenchError::State { reason, state }) => {
                     Verdict::Broken { why: format!("{state}: {reason}") }
                 }
-                Err(error) => {
-                    *gone = error.is_loss() && bench.recover().is_err();
-                    Verdict::Broken { why: error.to_string() }
-                }
+                Err(error) => Verdict::Broken { why: error.to_string() },
             },
         };
         let (exchanges, left_out) = bench.tape().take();
@@ -361,6 +358,19 @@ impl Worker {
             return Some(if about.changes == Changes::ForGood { Skip::ForGood } else { Skip::Changes });
         }
         None
+    }
+}
+
+/// Brings the card into the state. One that went away since the case before is waited for, and no fault of this case; the
+/// last says whether it did not come back, or another one in its place.
+fn bring(bench: &mut dyn Bench, state: CardState, gone: &mut bool) -> Result<Values, BenchError> {
+    match bench.bring(state) {
+        Err(error) if error.is_loss() => {
+            let back = bench.recover();
+            *gone = back.is_err();
+            back.and_then(|()| bench.bring(state))
+        }
+        brought => brought,
     }
 }
 
