@@ -18,7 +18,7 @@ use openssl::rsa::{Padding, Rsa};
 const BITS: u32 = 2048;
 /// Key generation looks for primes until it has found some: its time is spread over an order of magnitude, and only many
 /// samples have a median that comes again.
-const GENERATIONS: usize = 100;
+const GENERATIONS: usize = 50;
 
 fn figure<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
     criterion.benchmark_group(format!("public-key operations: {name}"))

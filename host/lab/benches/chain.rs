@@ -100,7 +100,7 @@ impl Operations {
 
 fn figure<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
     let mut group = criterion.benchmark_group(format!("end to end: {name}"));
-    group.sample_size(20).measurement_time(Duration::from_secs(1));
+    group.sample_size(10).measurement_time(Duration::from_secs(1));
     group
 }
 
@@ -115,8 +115,8 @@ fn at_once(work: impl Fn() + Sync) {
 /// One SE, then several at once.
 fn bench(criterion: &mut Criterion, name: &str, work: impl Fn() -> (u64, u64) + Sync, least: Operations) {
     let (apdus, bytes) = work();
-    let mut group = figure(criterion, &format!("{name}, {apdus} APDUs"));
-    group.throughput(Throughput::Bytes(bytes));
+    let mut group = figure(criterion, &format!("{name}, {apdus} APDUs, {bytes} bytes"));
+    group.throughput(Throughput::Elements(1));
     group.bench_function("jpkise", |b| b.iter(&work));
     group.bench_function(least.floor(), |b| b.iter(|| least.run()));
     group.finish();

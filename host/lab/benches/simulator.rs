@@ -195,7 +195,7 @@ fn key_generation(criterion: &mut Criterion, cards: &mut Cards) {
     let keys = secrets::sp_keys().unwrap();
     let mut group = figure(criterion, "GENERATE ASYMMETRIC KEY PAIR, RSA-2048");
     // The search for primes is a lottery: without many draws the median is one, too.
-    group.sample_size(100).measurement_time(Duration::from_secs(1));
+    group.sample_size(50).measurement_time(Duration::from_secs(1));
     for (runtime, card) in cards {
         let mut session = channel(card, &keys);
         group.bench_function(*runtime, |b| {
