@@ -26,7 +26,6 @@ BUDGETS = [
      "80 ms (13 KB)", "gp 26.02: 0.38–0.48 s (13 KB)"),
     ("APDU through pcscd and vpcd", ["through pcscd and vpcd: GET DATA 66"],
      "80 µs", "61–82 µs with TCP_QUICKACK, 44 ms without"),
-    ("personalise one SE, SELECT to attestation", ["end to end: personalise"], "45 APDUs", "–"),
     ("class files to CAP: 2 classes / JPKI applet", ["whole process: cap build, 2", "whole process: cap build, JPKI"],
      "25 ms / 120 ms (48 classes)", "Oracle 25.1: 0.66 s / 3.1 s (48 classes)"),
     ("process start to first APDU", ["whole process: process start to first APDU"], "15 ms", "jCardSim 240 ms"),
@@ -135,8 +134,8 @@ def machine(folder):
 def cells(row):
     low, high = (digits(ns / scale(row["ns"])) for ns in row["range_ns"])
     floor = row["floor"]
-    least = f"{time(floor['ns'])}: {floor['what']}" if floor else ""
-    times = f"{digits(row['times_floor'])} ×" if floor else ""
+    least = f"{time(floor['ns'])}, {floor['what']}" if floor else ""
+    times = digits(row["times_floor"]) if floor else ""
     beside = ", ".join(f"{other['what']} {time(other['ns'])}" for other in row.get("beside", []))
     figure = time(row["ns"])
     name = row["name"] if row.get("of") in (None, "jpkise") else f"{row['name']} ({row['of']})"
@@ -151,7 +150,7 @@ def table(title, rows):
     """One table; columns that no row fills are left out."""
     if "ns" in rows[0]:
         span = "least–most" if title == "whole process" else "95 %"
-        heads, lines = [title, "median", span, "rate", "floor", "of it", "beside it"], [cells(row) for row in rows]
+        heads, lines = [title, "median", span, "rate", "floor", "× floor", "beside it"], [cells(row) for row in rows]
     else:
         heads, lines = [title, "", "budget"], [[row["name"], row["figure"], row.get("budget", "")] for row in rows]
     used = [at for at in range(len(heads)) if at < 2 or any(line[at] for line in lines)]
