@@ -98,9 +98,9 @@ impl Operations {
     }
 }
 
-fn figure<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+fn figure<'a>(criterion: &'a mut Criterion, name: &str, samples: usize) -> BenchmarkGroup<'a, WallTime> {
     let mut group = criterion.benchmark_group(format!("end to end: {name}"));
-    group.sample_size(10).measurement_time(Duration::from_secs(1));
+    group.sample_size(samples).measurement_time(Duration::from_secs(1));
     group
 }
 
@@ -115,13 +115,13 @@ fn at_once(work: impl Fn() + Sync) {
 /// One SE, then several at once.
 fn bench(criterion: &mut Criterion, name: &str, work: impl Fn() -> (u64, u64) + Sync, least: Operations) {
     let (apdus, bytes) = work();
-    let mut group = figure(criterion, &format!("{name}, {apdus} APDUs, {bytes} bytes"));
+    let mut group = figure(criterion, &format!("{name}, {apdus} APDUs, {bytes} bytes"), 24);
     group.throughput(Throughput::Elements(1));
     group.bench_function("jpkise", |b| b.iter(&work));
     group.bench_function(least.floor(), |b| b.iter(|| least.run()));
     group.finish();
 
-    let mut group = figure(criterion, &format!("{name}, {PARALLEL} SEs at once"));
+    let mut group = figure(criterion, &format!("{name}, {PARALLEL} SEs at once"), 10);
     group.throughput(Throughput::Elements(PARALLEL as u64));
     group.bench_function("jpkise", |b| {
         b.iter(|| {
