@@ -154,7 +154,10 @@ def table(title, rows):
     else:
         heads, lines = [title, "", "budget"], [[row["name"], row["figure"], row.get("budget", "")] for row in rows]
     used = [at for at in range(len(heads)) if at < 2 or any(line[at] for line in lines)]
-    pick = lambda line: "| " + " | ".join(line[at] for at in used) + " |"
+
+    def pick(line):
+        return "| " + " | ".join(line[at] for at in used) + " |"
+
     return "\n".join([pick(heads), "|" + "---|" * len(used), *map(pick, lines)])
 
 
