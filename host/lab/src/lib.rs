@@ -7,6 +7,7 @@ pub mod card_edge;
 mod card_vectors;
 pub mod chain;
 pub mod coded;
+pub mod compare;
 pub mod coverage;
 pub mod dist;
 pub mod doctor;

@@ -15,6 +15,8 @@ pub enum LabVerb {
     Fuzz(LabFuzzArgs),
     /// The suites there are.
     Suites,
+    /// Evidence of two runs or more side by side.
+    Compare(LabCompareArgs),
     /// Known answers.
     Vectors(VectorsArgs),
 }
@@ -39,6 +41,26 @@ pub struct LabFuzzArgs {
     /// What the runs on all verbs share.
     #[command(flatten)]
     pub lab: LabArgs,
+}
+
+/// `jpkise lab compare`.
+#[derive(Debug, Args)]
+pub struct LabCompareArgs {
+    /// Evidence folders or reports, the reference first.
+    #[arg(value_name = "FOLDER[#TARGET]", required = true)]
+    pub evidence: Vec<String>,
+    /// Where the page goes.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Compare evidence that was changed.
+    #[arg(long)]
+    pub despite_changes: bool,
+    /// Only what is worse counts.
+    #[arg(long)]
+    pub worse_only: bool,
+    /// Slower figures count too.
+    #[arg(long, value_name = "PERCENT")]
+    pub slower: Option<f64>,
 }
 
 /// What `run` and `fuzz` share.

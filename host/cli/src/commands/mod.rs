@@ -9,6 +9,7 @@ mod doctor;
 mod gp;
 mod jpki;
 mod lab;
+mod lab_compare;
 mod omapi;
 mod readers;
 mod sim;

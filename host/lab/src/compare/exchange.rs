@@ -1,0 +1,535 @@
+//! Whether two answers to the same command are alike: field by field, without what differs from run to run by its nature.
+//!
+//! | answer | what is not compared |
+//! |---|---|
+//! | INITIALIZE UPDATE | challenge, cryptogram, sequence counter |
+//! | secured | R-MAC; an enciphered answer as a whole |
+//! | GET CHALLENGE | the random number |
+//! | COMPUTE DIGITAL SIGNATURE | RSASSA-PSS, which has a random salt; every signature where the key was made anew |
+//! | GET DATA 7F49, DF3E, hashes in DF32, READ BINARY of certificates | where the keys were made anew |
+//! | GET DATA DF20 (refresh tag), 00C1 (sequence counter) | the value |
+//!
+//! Commands are compared by name, header and length: their data carry challenges, MACs and values made for the run.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use jpkise_card::names::command_name;
+use jpkise_card::trace::{CommandText, ExchangeRecord};
+use jpkise_card::CommandApdu;
+use jpkise_gp::channel::LogicalChannel;
+use jpkise_jpki::edge::Ef;
+use jpkise_wire::scp03::{SMode, SecurityLevel, INS_EXTERNAL_AUTHENTICATE, INS_INITIALIZE_UPDATE, KDD_LENGTH};
+use jpkise_wire::tlv::Tlv;
+use jpkise_wire::StatusWord;
+use serde::Serialize;
+
+const INS_GENERATE: u8 = 0x46;
+const INS_SIGN: u8 = 0x2A;
+const INS_GET_CHALLENGE: u8 = 0x84;
+const INS_SELECT: u8 = 0xA4;
+const INS_READ_BINARY: u8 = 0xB0;
+const INS_GET_RESPONSE: u8 = 0xC0;
+const INS_GET_DATA: u8 = 0xCA;
+const P1_SELECT_EF: u8 = 0x02;
+const P1_SHORT_EF: u8 = 0x80;
+
+/// What is not compared, by type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ignored {
+    /// Challenge of card or host, random number.
+    Challenge,
+    /// Cryptogram of a handshake.
+    Cryptogram,
+    /// Sequence counter.
+    SequenceCounter,
+    /// MAC of an answer.
+    Mac,
+    /// Answer enciphered under session keys that are not known here.
+    Enciphered,
+    /// Signature with a random salt.
+    Salted,
+    /// Public key, its hash, its certificate, a signature by it: the key was made anew.
+    NewKey,
+    /// Refresh tag of the access rules.
+    RefreshTag,
+    /// A random number of the command, which the answer repeats.
+    Nonce,
+}
+
+impl Ignored {
+    /// Stable name.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Challenge => "challenge",
+            Self::Cryptogram => "cryptogram",
+            Self::SequenceCounter => "sequence-counter",
+            Self::Mac => "mac",
+            Self::Enciphered => "enciphered",
+            Self::Salted => "salted",
+            Self::NewKey => "new-key",
+            Self::RefreshTag => "refresh-tag",
+            Self::Nonce => "nonce",
+        }
+    }
+}
+
+/// What is taken to differ anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// The keys of the JPKI applet were made anew between the two.
+    pub new_keys: bool,
+    /// The commands carried other random numbers.
+    pub other_nonces: bool,
+}
+
+impl Allowance {
+    /// Two runs of a suite: each makes keys of its own and draws its own random numbers.
+    pub const RUNS: Self = Self { new_keys: true, other_nonces: true };
+}
+
+/// An exchange, its answer put together where it came in pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// Position of the command among the exchanges, from 1.
+    pub number: usize,
+    /// Name of the command.
+    pub name: String,
+    /// CLA INS P1 P2 before secure messaging.
+    pub header: [u8; 4],
+    /// Length of the data before secure messaging; `None` when it is hidden.
+    pub length: Option<usize>,
+    /// Its data in clear, where they are.
+    pub data: Option<Vec<u8>>,
+    /// Whether secure messaging wrapped it.
+    pub secured: bool,
+    /// The answer, unless there was none.
+    pub answer: Option<(Vec<u8>, StatusWord)>,
+}
+
+/// Exchanges without the commands that only fetch the rest of an answer, or ask again with another Le.
+pub fn joined(exchanges: &[ExchangeRecord]) -> Vec<Joined> {
+    let mut out: Vec<Joined> = Vec::new();
+    for (index, record) in exchanges.iter().enumerate() {
+        let header = header_of(record.plain.as_ref().map_or(&record.header, |p| &p.header));
+        let answer = answer_of(record);
+        if let Some(last) = out.last_mut() {
+            let waiting = last.answer.as_ref().is_some_and(|(_, sw)| sw.bytes_waiting().is_some());
+            if waiting && header[1] == INS_GET_RESPONSE {
+                match (&mut last.answer, answer) {
+                    // Asked with a wrong Le: it comes again.
+                    (_, Some((_, sw))) if sw.right_le().is_some() => {}
+                    (Some((data, last_sw)), Some((more, sw))) => {
+                        data.extend(more);
+                        *last_sw = sw;
+                    }
+                    (last, none) => *last = none,
+                }
+                continue;
+            }
+            let wrong_le = last.answer.as_ref().is_some_and(|(_, sw)| sw.right_le().is_some());
+            if wrong_le && last.header == header && record.plain.is_none() {
+                last.answer = answer;
+                continue;
+            }
+        }
+        let command = match &record.command {
+            CommandText::Bytes(digits) => hex::decode(digits).ok().and_then(|b| CommandApdu::parse(&b).ok()),
+            CommandText::Hidden { .. } => None,
+        };
+        let in_clear = command.as_ref().filter(|_| record.plain.is_none());
+        out.push(Joined {
+            number: index + 1,
+            name: command_name(header).into_owned(),
+            header,
+            length: record.plain.as_ref().map(|p| p.length).or(in_clear.map(|c| c.data().len())),
+            data: in_clear.map(|c| c.data().to_vec()),
+            secured: record.plain.is_some(),
+            answer,
+        });
+    }
+    out
+}
+
+fn header_of(digits: &str) -> [u8; 4] {
+    let mut header = [0; 4];
+    // What is no header shows as zeros on both sides.
+    let _ = hex::decode_to_slice(digits, &mut header);
+    header
+}
+
+fn answer_of(record: &ExchangeRecord) -> Option<(Vec<u8>, StatusWord)> {
+    let sw = u16::from_str_radix(record.sw.as_ref()?, 16).ok()?;
+    let data = hex::decode(record.response.as_deref().unwrap_or_default()).unwrap_or_default();
+    Some((data, StatusWord(sw)))
+}
+
+/// A field in which two exchanges differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldDifference {
+    /// The field: `command`, `header`, `command length`, `status word`, `answer`, `answer length`, `key information`,
+    /// `6F/84` …
+    pub field: String,
+    /// On the first side; `None`: not there.
+    pub a: Option<String>,
+    /// On the second.
+    pub b: Option<String>,
+}
+
+impl FieldDifference {
+    fn new(field: &str, a: impl ToString, b: impl ToString) -> Self {
+        Self { field: field.to_owned(), a: Some(a.to_string()), b: Some(b.to_string()) }
+    }
+
+    /// Whether it is more than another value in the same answer: another command, another status word, no answer.
+    pub fn is_decisive(&self) -> bool {
+        matches!(self.field.as_str(), "command" | "header" | "command length" | "status word" | "answer")
+    }
+}
+
+/// Follows one side of a recording: which level its channels have, which file is selected.
+#[derive(Debug, Clone, Default)]
+pub struct Follower {
+    channels: BTreeMap<LogicalChannel, Followed>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Followed {
+    level: Option<SecurityLevel>,
+    mac: usize,
+    file: Option<u16>,
+}
+
+/// A part of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    name: String,
+    range: Range<usize>,
+    ignored: Option<Ignored>,
+    any_length: bool,
+}
+
+impl Follower {
+    /// What a command changes, seen with its answer. To be called after [`differences`].
+    pub fn follow(&mut self, exchange: &Joined) {
+        let Some((_, sw)) = &exchange.answer else { return };
+        let followed = self.channels.entry(LogicalChannel::of(exchange.header[0])).or_default();
+        let [cla, ins, p1, _] = exchange.header;
+        if !sw.is_success() {
+            return;
+        }
+        match (ins, p1) {
+            (INS_EXTERNAL_AUTHENTICATE, _) if cla & 0x80 != 0 => {
+                followed.level = SecurityLevel::try_from(p1).ok();
+                followed.mac = match exchange.data.as_ref().map(Vec::len) {
+                    Some(32) => SMode::S16.bytes(),
+                    _ => SMode::S8.bytes(),
+                };
+            }
+            (INS_INITIALIZE_UPDATE, _) if cla & 0x80 != 0 => followed.level = None,
+            (INS_SELECT, P1_SELECT_EF) => {
+                followed.file = exchange.data.as_deref().and_then(|d| Some(u16::from_be_bytes(d.try_into().ok()?)));
+            }
+            (INS_SELECT, _) => *followed = Followed::default(),
+            (INS_READ_BINARY, _) if p1 & P1_SHORT_EF != 0 => followed.file = Some(u16::from(p1 & 0x1F)),
+            _ => {}
+        }
+    }
+
+    fn parts(&self, exchange: &Joined, length: usize, allowance: Allowance, is_plain: bool) -> Vec<Part> {
+        let followed = self.channels.get(&LogicalChannel::of(exchange.header[0]));
+        let level = followed.and_then(|f| f.level).filter(|_| exchange.secured && !is_plain);
+        let protected = exchange.answer.as_ref().is_some_and(|(_, sw)| sw.is_protected());
+        match level {
+            Some(level) if protected && level.has_r_enc() => {
+                vec![whole(length, Some(Ignored::Enciphered))]
+            }
+            Some(level) if protected && level.has_r_mac() => {
+                let mac = followed.map_or(0, |f| f.mac).min(length);
+                let mut parts = plain_parts(exchange, followed, length - mac, allowance);
+                parts.push(part("R-MAC", length - mac..length, Some(Ignored::Mac)));
+                parts
+            }
+            _ => plain_parts(exchange, followed, length, allowance),
+        }
+    }
+}
+
+fn part(name: &str, range: Range<usize>, ignored: Option<Ignored>) -> Part {
+    Part { name: name.to_owned(), range, ignored, any_length: false }
+}
+
+fn whole(length: usize, ignored: Option<Ignored>) -> Part {
+    part("data", 0..length, ignored)
+}
+
+/// Parts of an answer without secure messaging.
+fn plain_parts(exchange: &Joined, followed: Option<&Followed>, length: usize, allowance: Allowance) -> Vec<Part> {
+    let [cla, ins, p1, p2] = exchange.header;
+    let is_proprietary = cla & 0x80 != 0;
+    let new_key = allowance.new_keys.then_some(Ignored::NewKey);
+    match ins {
+        INS_INITIALIZE_UPDATE if is_proprietary => handshake(length),
+        INS_GET_CHALLENGE if !is_proprietary => vec![whole(length, Some(Ignored::Challenge))],
+        INS_SIGN if is_proprietary => {
+            let salted = matches!(p1, 0x04 | 0x05).then_some(Ignored::Salted);
+            vec![whole(length, salted.or(new_key))]
+        }
+        INS_GET_DATA => match (p1, p2) {
+            (0x7F, 0x49) | (0xDF, 0x3E) => vec![whole(length, new_key)],
+            (0xDF, 0x32) => attestation(length, allowance),
+            (0xDF, 0x20) => vec![whole(length, Some(Ignored::RefreshTag))],
+            (0x00, 0xC1) => vec![whole(length, Some(Ignored::SequenceCounter))],
+            _ => vec![whole(length, None)],
+        },
+        INS_READ_BINARY => {
+            let file =
+                if p1 & P1_SHORT_EF != 0 { Some(u16::from(p1 & 0x1F)) } else { followed.and_then(|f| f.file) };
+            let certificates =
+                [Ef::SIGN_CERTIFICATE, Ef::SIGN_CA_CERTIFICATE, Ef::AUTH_CERTIFICATE, Ef::AUTH_CA_CERTIFICATE];
+            let is_certificate = file.is_some_and(|id| certificates.iter().any(|ef| ef.id() == id));
+            let mut part = whole(length, new_key.filter(|_| is_certificate));
+            // A serial number with a leading zero makes a certificate a byte shorter.
+            part.any_length = part.ignored.is_some();
+            vec![part]
+        }
+        _ => vec![whole(length, None)],
+    }
+}
+
+/// INITIALIZE UPDATE (Amendment D 1.1.2 section 7.1.1).
+fn handshake(length: usize) -> Vec<Part> {
+    const HEAD: usize = KDD_LENGTH + 3;
+    let size = match length.checked_sub(HEAD) {
+        Some(16 | 19) => SMode::S8.bytes(),
+        Some(32 | 35) => SMode::S16.bytes(),
+        _ => return vec![whole(length, None)],
+    };
+    let challenge = HEAD + size;
+    let cryptogram = challenge + size;
+    vec![
+        part("key diversification data", 0..KDD_LENGTH, None),
+        part("key information", KDD_LENGTH..HEAD, None),
+        part("card challenge", HEAD..challenge, Some(Ignored::Challenge)),
+        part("card cryptogram", challenge..cryptogram, Some(Ignored::Cryptogram)),
+        part("sequence counter", cryptogram..length, Some(Ignored::SequenceCounter)),
+    ]
+}
+
+/// DF32, the state attestation of the JPKI applet.
+fn attestation(length: usize, allowance: Allowance) -> Vec<Part> {
+    const FIELDS: [(&str, usize); 5] = [("state", 1), ("key hash", 32), ("generation", 2), ("signatures", 2), ("resets", 2)];
+    if length != 16 + 2 * 39 + 2 {
+        return vec![whole(length, None)];
+    }
+    let mut parts = vec![part("nonce", 0..16, allowance.other_nonces.then_some(Ignored::Nonce))];
+    let mut at = 16;
+    for key in ["01", "02"] {
+        for (name, size) in FIELDS {
+            let ignored = (name == "key hash" && allowance.new_keys).then_some(Ignored::NewKey);
+            parts.push(part(&format!("{name} of key {key}"), at..at + size, ignored));
+            at += size;
+        }
+    }
+    parts.push(part("lease", at..length, None));
+    parts
+}
+
+/// One side of a comparison: an exchange, and what came before it.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// The exchange.
+    pub exchange: &'a Joined,
+    /// What came before it.
+    pub before: &'a Follower,
+    /// Whether the answer is in clear although the command was secured: unwrapped before.
+    pub is_plain: bool,
+}
+
+/// What the comparison of two exchanges found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Fields that differ.
+    pub fields: Vec<FieldDifference>,
+    /// What was not compared although it differs.
+    pub ignored: Vec<Ignored>,
+}
+
+/// Compares two exchanges.
+pub fn differences(a: Side<'_>, b: Side<'_>, allowance: Allowance) -> Findings {
+    let mut findings = Findings::default();
+    let (first, second) = (a.exchange, b.exchange);
+    let fields = &mut findings.fields;
+    if first.name != second.name {
+        fields.push(FieldDifference::new("command", &first.name, &second.name));
+    }
+    if first.header != second.header {
+        fields.push(FieldDifference::new(
+            "header",
+            hex::encode_upper(first.header),
+            hex::encode_upper(second.header),
+        ));
+    }
+    match (first.length, second.length) {
+        (Some(a), Some(b)) if a != b => fields.push(FieldDifference::new("command length", a, b)),
+        _ => {}
+    }
+    let (Some((data_a, sw_a)), Some((data_b, sw_b))) = (&first.answer, &second.answer) else {
+        let text = |side: &Joined| side.answer.as_ref().map(|(_, sw)| sw.to_string());
+        if first.answer.is_some() != second.answer.is_some() {
+            fields.push(FieldDifference { field: "answer".to_owned(), a: text(first), b: text(second) });
+        }
+        return findings;
+    };
+    if sw_a != sw_b {
+        fields.push(FieldDifference::new("status word", sw_a, sw_b));
+    }
+    let parts_a = a.before.parts(first, data_a.len(), allowance, a.is_plain);
+    let parts_b = b.before.parts(second, data_b.len(), allowance, b.is_plain);
+    compare_data(data_a, &parts_a, data_b, &parts_b, &mut findings);
+    findings
+}
+
+fn compare_data(a: &[u8], parts_a: &[Part], b: &[u8], parts_b: &[Part], findings: &mut Findings) {
+    let same_parts = parts_a.len() == parts_b.len() && parts_a.iter().zip(parts_b).all(|(a, b)| a.name == b.name);
+    if !same_parts {
+        // Of different kinds, as an answer with and without secure messaging: their whole lengths and bytes.
+        if a != b {
+            findings.fields.push(FieldDifference::new("data", hex::encode_upper(a), hex::encode_upper(b)));
+        }
+        return;
+    }
+    for (part_a, part_b) in parts_a.iter().zip(parts_b) {
+        let bytes = |all: &[u8], part: &Part| all.get(part.range.clone()).unwrap_or_default().to_vec();
+        let (value_a, value_b) = (bytes(a, part_a), bytes(b, part_b));
+        if value_a == value_b {
+            continue;
+        }
+        match part_a.ignored.filter(|_| part_a.ignored == part_b.ignored) {
+            Some(ignored) if part_a.any_length || value_a.len() == value_b.len() => findings.ignored.push(ignored),
+            Some(_) => {
+                let field = format!("{} length", part_a.name);
+                findings.fields.push(FieldDifference::new(&field, value_a.len(), value_b.len()));
+            }
+            None => findings.fields.extend(values(&part_a.name, &value_a, &value_b)),
+        }
+    }
+}
+
+/// Two values: by data object where both are BER-TLV of the same build, else as a whole.
+fn values(name: &str, a: &[u8], b: &[u8]) -> Vec<FieldDifference> {
+    let (mut flat_a, mut flat_b) = (Vec::new(), Vec::new());
+    let both = flatten("", a, 0, &mut flat_a).and(flatten("", b, 0, &mut flat_b));
+    if both.is_none() || flat_a.is_empty() || flat_b.is_empty() || flat_a.len() + flat_b.len() > 200 {
+        return vec![FieldDifference::new(name, hex::encode_upper(a), hex::encode_upper(b))];
+    }
+    let mut out = Vec::new();
+    let find = |all: &[(String, Vec<u8>)], path: &str| {
+        all.iter().find(|(p, _)| p == path).map(|(_, value)| hex::encode_upper(value))
+    };
+    for (path, _) in &flat_a {
+        let (a, b) = (find(&flat_a, path), find(&flat_b, path));
+        if a != b {
+            out.push(FieldDifference { field: path.clone(), a, b });
+        }
+    }
+    for (path, value) in flat_b.iter().filter(|(path, _)| find(&flat_a, path).is_none()) {
+        out.push(FieldDifference { field: path.clone(), a: None, b: Some(hex::encode_upper(value)) });
+    }
+    out
+}
+
+/// Leaves of a row of data objects by path, `E3[1]/4F` for the second of its kind; `None` where it is none.
+fn flatten(path: &str, data: &[u8], depth: usize, out: &mut Vec<(String, Vec<u8>)>) -> Option<()> {
+    const DEEPEST: usize = 8;
+    let objects = Tlv::read_all(data).ok().filter(|_| depth < DEEPEST)?;
+    let mut seen: BTreeMap<u32, usize> = BTreeMap::new();
+    for object in objects {
+        let count = seen.entry(object.tag.0).or_default();
+        let index = if *count == 0 { String::new() } else { format!("[{count}]") };
+        *count += 1;
+        let slash = if path.is_empty() { "" } else { "/" };
+        let here = format!("{path}{slash}{:02X}{index}", object.tag.0);
+        if object.tag.is_constructed() && flatten(&here, object.value, depth + 1, out).is_some() {
+            continue;
+        }
+        out.push((here, object.value.to_vec()));
+    }
+    Some(())
+}
+
+/// The first exchange in which two rows differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FirstDifference {
+    /// Name of the command.
+    pub name: String,
+    /// Its position on the first side, from 1; `None`: there is no such exchange.
+    pub number_a: Option<usize>,
+    /// On the second.
+    pub number_b: Option<usize>,
+    /// CLA INS P1 P2 before secure messaging, of the side that has it.
+    pub header: String,
+    /// What differs; empty when one side has ended.
+    pub fields: Vec<FieldDifference>,
+}
+
+/// Where two rows of exchanges part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Parting {
+    /// The first exchange that differs in anything.
+    pub first: Option<FirstDifference>,
+    /// The first that differs in command, status word or presence, where that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decisive: Option<FirstDifference>,
+}
+
+/// Finds where two rows of exchanges part.
+pub fn parting(a: &[ExchangeRecord], b: &[ExchangeRecord], allowance: Allowance) -> Parting {
+    let (a, b) = (joined(a), joined(b));
+    let (mut before_a, mut before_b) = (Follower::default(), Follower::default());
+    let mut parting = Parting::default();
+    for index in 0..a.len().max(b.len()) {
+        let difference = match (a.get(index), b.get(index)) {
+            (Some(x), Some(y)) => {
+                let found = differences(
+                    Side { exchange: x, before: &before_a, is_plain: false },
+                    Side { exchange: y, before: &before_b, is_plain: false },
+                    allowance,
+                );
+                before_a.follow(x);
+                before_b.follow(y);
+                (!found.fields.is_empty()).then(|| FirstDifference {
+                    name: x.name.clone(),
+                    number_a: Some(x.number),
+                    number_b: Some(y.number),
+                    header: hex::encode_upper(x.header),
+                    fields: found.fields,
+                })
+            }
+            (only_a, only_b) => only_a.or(only_b).map(|there| FirstDifference {
+                name: there.name.clone(),
+                number_a: only_a.map(|x| x.number),
+                number_b: only_b.map(|x| x.number),
+                header: hex::encode_upper(there.header),
+                fields: Vec::new(),
+            }),
+        };
+        let Some(difference) = difference else { continue };
+        let decisive = difference.fields.is_empty() || difference.fields.iter().any(FieldDifference::is_decisive);
+        if parting.first.is_none() {
+            parting.first = Some(difference);
+        } else if decisive {
+            parting.decisive = Some(difference);
+        }
+        if decisive {
+            break;
+        }
+    }
+    parting
+}
+
+/// Whether a command makes a key pair of the JPKI applet.
+pub fn makes_a_key(header: [u8; 4]) -> bool {
+    header[0] & 0x80 != 0 && header[1] == INS_GENERATE
+}
