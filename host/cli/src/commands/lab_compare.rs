@@ -36,7 +36,8 @@ pub fn run(app: &App, arguments: &LabCompareArgs) -> Result<(), CliError> {
     }
     let columns = columns(&sources, &evidence)?;
     if !(2..=MOST_COLUMNS).contains(&columns.len()) {
-        let text = Text::new("lab-compare-err-columns").with("count", columns.len()).with("most", MOST_COLUMNS);
+        let text =
+            Text::new("lab-compare-err-columns").with("count", columns.len()).with("most", MOST_COLUMNS);
         return Err(CliError::new(Exit::Usage, text).next(Text::new("usage-help")));
     }
     let comparison = compare(&columns);
@@ -54,7 +55,8 @@ fn columns<'e>(sources: &[Source], evidence: &'e [Evidence]) -> Result<Vec<Colum
         return Ok((0..one.report.targets.len()).map(|target| Column { evidence: one, target }).collect());
     }
     let all = sources.iter().zip(evidence);
-    all.map(|(source, evidence)| Ok(Column { evidence, target: evidence.target(source.target.as_deref())? })).collect()
+    all.map(|(source, evidence)| Ok(Column { evidence, target: evidence.target(source.target.as_deref())? }))
+        .collect()
 }
 
 /// Says what is not as it was written; ends the run unless that is wanted.
@@ -79,7 +81,8 @@ fn write(app: &App, comparison: &Comparison, out: &Path) -> Result<(), CliError>
     let language = app.messages.language();
     let say = speaker(language);
     let words = Words { language: language.tag(), say: &say };
-    let html = page(comparison, &words).map_err(|e| CliError::internal(e.to_string()))?;
+    let explain = |sw| app.messages.say(&meaning(sw));
+    let html = page(comparison, &words, &explain).map_err(|e| CliError::internal(e.to_string()))?;
     let json = serde_json::to_vec_pretty(comparison).map_err(|e| CliError::internal(e.to_string()))?;
     let path = out.join("compare.html");
     for (path, content) in [(&path, html.into_bytes()), (&out.join("compare.json"), json)] {
@@ -91,7 +94,10 @@ fn write(app: &App, comparison: &Comparison, out: &Path) -> Result<(), CliError>
 fn verdict(comparison: &Comparison, arguments: &LabCompareArgs) -> Result<(), CliError> {
     let differ = comparison.differs(arguments.worse_only);
     if differ > 0 {
-        return Err(CliError::new(Exit::Refused, Text::new("lab-compare-differ").count("count", differ as u64)));
+        return Err(CliError::new(
+            Exit::Refused,
+            Text::new("lab-compare-differ").count("count", differ as u64),
+        ));
     }
     let Some(percent) = arguments.slower else { return Ok(()) };
     let slower = comparison.slower(percent);
@@ -237,7 +243,17 @@ fn figure_row(app: &App, figure: &FigureComparison, column: usize) -> [String; 9
     if let Some(p) = other.p_together {
         words = format!("{words} (p = {p:.4})");
     }
-    [format!("{} ({})", figure.name, figure.unit), n_a, median_a, p95_a, n_b, median_b, p95_b, difference, words]
+    [
+        format!("{} ({})", figure.name, figure.unit),
+        n_a,
+        median_a,
+        p95_a,
+        n_b,
+        median_b,
+        p95_b,
+        difference,
+        words,
+    ]
 }
 
 fn number(value: f64) -> String {
@@ -298,7 +314,9 @@ fn exchange(
     for field in &difference.fields {
         let text = Text::new("lab-compare-field").with("field", &field.field);
         let text = text.with("label-a", labels.0).with("label-b", labels.1);
-        let text = text.with("a", side(app, field, field.a.as_deref())).with("b", side(app, field, field.b.as_deref()));
+        let text = text
+            .with("a", side(app, field, field.a.as_deref()))
+            .with("b", side(app, field, field.b.as_deref()));
         app.result(&format!("    {}", app.messages.say(&text)))?;
     }
     Ok(())
@@ -307,7 +325,9 @@ fn exchange(
 /// A value as people read it: status words with their meaning.
 pub fn side(app: &App, field: &FieldDifference, value: Option<&str>) -> String {
     let Some(value) = value else { return app.messages.get("lab-compare-absent") };
-    let sw = u16::from_str_radix(value, 16).ok().filter(|_| matches!(field.field.as_str(), "status word" | "answer"));
+    let sw = u16::from_str_radix(value, 16)
+        .ok()
+        .filter(|_| matches!(field.field.as_str(), "status word" | "answer"));
     match sw {
         Some(sw) => format!("{value} {}", app.messages.say(&meaning(StatusWord(sw)))),
         None => short(value),
@@ -337,7 +357,8 @@ impl From<EvidenceError> for CliError {
                     .next(Text::new("lab-compare-rec-schema"))
             }
             EvidenceError::Target { path, wanted, names } => {
-                let text = Text::new("lab-compare-err-target").with("path", path.display()).with("name", wanted);
+                let text =
+                    Text::new("lab-compare-err-target").with("path", path.display()).with("name", wanted);
                 Self::new(Exit::Usage, text).next(numbered(&path, &names))
             }
             EvidenceError::Unnamed { path, names } => {

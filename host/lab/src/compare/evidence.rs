@@ -279,10 +279,16 @@ impl Evidence {
             let mut found = targets.iter().enumerate().filter(|(_, t)| test(&t.name)).map(|(index, _)| index);
             found.next().filter(|_| found.next().is_none())
         };
-        let by_number = || wanted.parse::<usize>().ok()?.checked_sub(1).filter(|index| *index < targets.len());
-        fits(&|name| name == wanted).or_else(by_number).or_else(|| fits(&|name| name.contains(wanted))).ok_or_else(
-            || EvidenceError::Target { path: self.path.clone(), wanted: wanted.to_owned(), names: names() },
-        )
+        let by_number =
+            || wanted.parse::<usize>().ok()?.checked_sub(1).filter(|index| *index < targets.len());
+        fits(&|name| name == wanted)
+            .or_else(by_number)
+            .or_else(|| fits(&|name| name.contains(wanted)))
+            .ok_or_else(|| EvidenceError::Target {
+                path: self.path.clone(),
+                wanted: wanted.to_owned(),
+                names: names(),
+            })
     }
 }
 

@@ -19,7 +19,10 @@ use jpkise_card::trace::{CommandText, ExchangeRecord};
 use jpkise_card::CommandApdu;
 use jpkise_gp::channel::LogicalChannel;
 use jpkise_jpki::edge::Ef;
-use jpkise_wire::scp03::{SMode, SecurityLevel, INS_EXTERNAL_AUTHENTICATE, INS_INITIALIZE_UPDATE, KDD_LENGTH};
+use jpkise_wire::scp03::{
+    SMode, SecurityLevel, INS_BEGIN_R_MAC_SESSION, INS_END_R_MAC_SESSION, INS_EXTERNAL_AUTHENTICATE,
+    INS_INITIALIZE_UPDATE, KDD_LENGTH,
+};
 use jpkise_wire::tlv::Tlv;
 use jpkise_wire::StatusWord;
 use serde::Serialize;
@@ -178,7 +181,7 @@ pub struct FieldDifference {
 }
 
 impl FieldDifference {
-    fn new(field: &str, a: impl ToString, b: impl ToString) -> Self {
+    fn new(field: &str, a: &impl ToString, b: &impl ToString) -> Self {
         Self { field: field.to_owned(), a: Some(a.to_string()), b: Some(b.to_string()) }
     }
 
@@ -228,8 +231,16 @@ impl Follower {
                 };
             }
             (INS_INITIALIZE_UPDATE, _) if cla & 0x80 != 0 => followed.level = None,
+            (INS_BEGIN_R_MAC_SESSION | INS_END_R_MAC_SESSION, _) if cla & 0x80 != 0 => {
+                followed.level = followed.level.map(|level| {
+                    let c_mac = level.value() & SecurityLevel::L03.value();
+                    let value = if ins == INS_BEGIN_R_MAC_SESSION { c_mac | p1 } else { c_mac };
+                    SecurityLevel::try_from(value).unwrap_or(level)
+                });
+            }
             (INS_SELECT, P1_SELECT_EF) => {
-                followed.file = exchange.data.as_deref().and_then(|d| Some(u16::from_be_bytes(d.try_into().ok()?)));
+                followed.file =
+                    exchange.data.as_deref().and_then(|d| Some(u16::from_be_bytes(d.try_into().ok()?)));
             }
             (INS_SELECT, _) => *followed = Followed::default(),
             (INS_READ_BINARY, _) if p1 & P1_SHORT_EF != 0 => followed.file = Some(u16::from(p1 & 0x1F)),
@@ -265,7 +276,12 @@ fn whole(length: usize, ignored: Option<Ignored>) -> Part {
 }
 
 /// Parts of an answer without secure messaging.
-fn plain_parts(exchange: &Joined, followed: Option<&Followed>, length: usize, allowance: Allowance) -> Vec<Part> {
+fn plain_parts(
+    exchange: &Joined,
+    followed: Option<&Followed>,
+    length: usize,
+    allowance: Allowance,
+) -> Vec<Part> {
     let [cla, ins, p1, p2] = exchange.header;
     let is_proprietary = cla & 0x80 != 0;
     let new_key = allowance.new_keys.then_some(Ignored::NewKey);
@@ -284,10 +300,17 @@ fn plain_parts(exchange: &Joined, followed: Option<&Followed>, length: usize, al
             _ => vec![whole(length, None)],
         },
         INS_READ_BINARY => {
-            let file =
-                if p1 & P1_SHORT_EF != 0 { Some(u16::from(p1 & 0x1F)) } else { followed.and_then(|f| f.file) };
-            let certificates =
-                [Ef::SIGN_CERTIFICATE, Ef::SIGN_CA_CERTIFICATE, Ef::AUTH_CERTIFICATE, Ef::AUTH_CA_CERTIFICATE];
+            let file = if p1 & P1_SHORT_EF != 0 {
+                Some(u16::from(p1 & 0x1F))
+            } else {
+                followed.and_then(|f| f.file)
+            };
+            let certificates = [
+                Ef::SIGN_CERTIFICATE,
+                Ef::SIGN_CA_CERTIFICATE,
+                Ef::AUTH_CERTIFICATE,
+                Ef::AUTH_CA_CERTIFICATE,
+            ];
             let is_certificate = file.is_some_and(|id| certificates.iter().any(|ef| ef.id() == id));
             let mut part = whole(length, new_key.filter(|_| is_certificate));
             // A serial number with a leading zero makes a certificate a byte shorter.
@@ -319,8 +342,9 @@ fn handshake(length: usize) -> Vec<Part> {
 
 /// DF32, the state attestation of the JPKI applet.
 fn attestation(length: usize, allowance: Allowance) -> Vec<Part> {
-    const FIELDS: [(&str, usize); 5] = [("state", 1), ("key hash", 32), ("generation", 2), ("signatures", 2), ("resets", 2)];
-    if length != 16 + 2 * 39 + 2 {
+    const FIELDS: [(&str, usize); 5] =
+        [("state", 1), ("key hash", 32), ("generation", 2), ("signatures", 4), ("resets", 2)];
+    if length != 16 + 2 * 41 + 2 {
         return vec![whole(length, None)];
     }
     let mut parts = vec![part("nonce", 0..16, allowance.other_nonces.then_some(Ignored::Nonce))];
@@ -367,12 +391,12 @@ pub fn differences(a: Side<'_>, b: Side<'_>, allowance: Allowance) -> Findings {
     if first.header != second.header {
         fields.push(FieldDifference::new(
             "header",
-            hex::encode_upper(first.header),
-            hex::encode_upper(second.header),
+            &hex::encode_upper(first.header),
+            &hex::encode_upper(second.header),
         ));
     }
     match (first.length, second.length) {
-        (Some(a), Some(b)) if a != b => fields.push(FieldDifference::new("command length", a, b)),
+        (Some(a), Some(b)) if a != b => fields.push(FieldDifference::new("command length", &a, &b)),
         _ => {}
     }
     let (Some((data_a, sw_a)), Some((data_b, sw_b))) = (&first.answer, &second.answer) else {
@@ -392,11 +416,12 @@ pub fn differences(a: Side<'_>, b: Side<'_>, allowance: Allowance) -> Findings {
 }
 
 fn compare_data(a: &[u8], parts_a: &[Part], b: &[u8], parts_b: &[Part], findings: &mut Findings) {
-    let same_parts = parts_a.len() == parts_b.len() && parts_a.iter().zip(parts_b).all(|(a, b)| a.name == b.name);
+    let same_parts =
+        parts_a.len() == parts_b.len() && parts_a.iter().zip(parts_b).all(|(a, b)| a.name == b.name);
     if !same_parts {
         // Of different kinds, as an answer with and without secure messaging: their whole lengths and bytes.
         if a != b {
-            findings.fields.push(FieldDifference::new("data", hex::encode_upper(a), hex::encode_upper(b)));
+            findings.fields.push(FieldDifference::new("data", &hex::encode_upper(a), &hex::encode_upper(b)));
         }
         return;
     }
@@ -407,10 +432,12 @@ fn compare_data(a: &[u8], parts_a: &[Part], b: &[u8], parts_b: &[Part], findings
             continue;
         }
         match part_a.ignored.filter(|_| part_a.ignored == part_b.ignored) {
-            Some(ignored) if part_a.any_length || value_a.len() == value_b.len() => findings.ignored.push(ignored),
+            Some(ignored) if part_a.any_length || value_a.len() == value_b.len() => {
+                findings.ignored.push(ignored);
+            }
             Some(_) => {
                 let field = format!("{} length", part_a.name);
-                findings.fields.push(FieldDifference::new(&field, value_a.len(), value_b.len()));
+                findings.fields.push(FieldDifference::new(&field, &value_a.len(), &value_b.len()));
             }
             None => findings.fields.extend(values(&part_a.name, &value_a, &value_b)),
         }
@@ -422,7 +449,7 @@ fn values(name: &str, a: &[u8], b: &[u8]) -> Vec<FieldDifference> {
     let (mut flat_a, mut flat_b) = (Vec::new(), Vec::new());
     let both = flatten("", a, 0, &mut flat_a).and(flatten("", b, 0, &mut flat_b));
     if both.is_none() || flat_a.is_empty() || flat_b.is_empty() || flat_a.len() + flat_b.len() > 200 {
-        return vec![FieldDifference::new(name, hex::encode_upper(a), hex::encode_upper(b))];
+        return vec![FieldDifference::new(name, &hex::encode_upper(a), &hex::encode_upper(b))];
     }
     let mut out = Vec::new();
     let find = |all: &[(String, Vec<u8>)], path: &str| {
@@ -516,7 +543,8 @@ pub fn parting(a: &[ExchangeRecord], b: &[ExchangeRecord], allowance: Allowance)
             }),
         };
         let Some(difference) = difference else { continue };
-        let decisive = difference.fields.is_empty() || difference.fields.iter().any(FieldDifference::is_decisive);
+        let decisive =
+            difference.fields.is_empty() || difference.fields.iter().any(FieldDifference::is_decisive);
         if parting.first.is_none() {
             parting.first = Some(difference);
         } else if decisive {
@@ -532,4 +560,121 @@ pub fn parting(a: &[ExchangeRecord], b: &[ExchangeRecord], allowance: Allowance)
 /// Whether a command makes a key pair of the JPKI applet.
 pub fn makes_a_key(header: [u8; 4]) -> bool {
     header[0] & 0x80 != 0 && header[1] == INS_GENERATE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SELECT: &str = "00A4040000";
+    const EXTERNAL_11: &str = "848211001000112233445566778899AABBCCDDEEFF";
+
+    fn record(command: &str, answer: &str, plain: Option<&str>) -> ExchangeRecord {
+        let (data, sw) = answer.split_at(answer.len() - 4);
+        let json = serde_json::json!({
+            "index": 1, "time_us": 0, "duration_us": 0, "name": "", "header": &command[..8], "command": command,
+            "response": data, "sw": sw, "plain": plain.map(|header| serde_json::json!({ "header": header, "length": 0 })),
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn update(kdd: &str, challenge: &str) -> String {
+        format!("{kdd}300370{challenge}{challenge}0000019000")
+    }
+
+    #[test]
+    fn what_differs_by_its_nature_is_left_out_and_nothing_else() {
+        let kdd = "4A504B49534500000001";
+        let clear = |command: &str, a: &str, b: &str| {
+            (vec![record(command, a, None)], vec![record(command, b, None)])
+        };
+        let in_session = |a: &str, b: &str| {
+            let before = [record(SELECT, "9000", None), record(EXTERNAL_11, "9000", None)];
+            let with = |last: &str| {
+                [&before[..], &[record("84CA004508FFFFFFFFFFFFFFFF", last, Some("80CA0045"))]].concat()
+            };
+            (with(a), with(b))
+        };
+        let certificate = |file: &str| {
+            let with = |answer: &str| {
+                let select = format!("00A4020C02{file}");
+                vec![record(&select, "9000", None), record("00B0000000", answer, None)]
+            };
+            (with("30009000"), with("3001FF9000"))
+        };
+        let rows = [
+            (
+                "handshake",
+                clear("8050000008", &update(kdd, "0011223344556677"), &update(kdd, "8899AABBCCDDEEFF")),
+                None,
+            ),
+            (
+                "another chip",
+                clear(
+                    "8050000008",
+                    &update(kdd, "0011223344556677"),
+                    &update("4A504B49534500000002", "0011223344556677"),
+                ),
+                Some("key diversification data"),
+            ),
+            ("random number", clear("0084000010", "00119000", "22339000"), None),
+            (
+                "random numbers of other lengths",
+                clear("0084000010", "00119000", "2233449000"),
+                Some("data length"),
+            ),
+            ("refresh tag", clear("80CADF2000", "DF2002AAAA9000", "DF2002BBBB9000"), None),
+            ("PSS signature", clear("802A0400", "00119000", "22339000"), None),
+            ("status word", clear("802A0400", "00119000", "6985"), Some("status word")),
+            ("R-MAC", in_session("4502AABB00112233445566779000", "4502AABB8899AABBCCDDEEFF9000"), None),
+            (
+                "data before the R-MAC",
+                in_session("4502AABB00112233445566779000", "4502AABC8899AABBCCDDEEFF9000"),
+                Some("45"),
+            ),
+            ("certificate", certificate("000A"), None),
+            ("token information", certificate("0006"), Some("data")),
+            (
+                "data object",
+                clear("80CA006600", "66064F01AA5001019000", "66064F01AA5001029000"),
+                Some("66/50"),
+            ),
+            ("public key", clear("80CA7F4901", "00119000", "22339000"), None),
+        ];
+        for (name, (a, b), field) in rows {
+            let parting = parting(&a, &b, Allowance::RUNS);
+            let found = parting.first.map(|first| first.fields[0].field.clone());
+            assert_eq!(found.as_deref(), field, "{name}");
+        }
+        // The same keys, the same answers.
+        let strict = Allowance { new_keys: false, other_nonces: false };
+        for command in ["80CA7F4901", "802A0000"] {
+            let (a, b) = clear(command, "00119000", "22339000");
+            assert!(parting(&a, &b, strict).first.is_some(), "{command}");
+        }
+    }
+
+    #[test]
+    fn an_answer_in_pieces_is_one_and_a_row_that_ends_is_said() {
+        let whole = [record("80CA006600", "010203049000", None)];
+        let pieces = [
+            record("80CA006600", "6C04", None),
+            record("80CA006604", "01026102", None),
+            record("00C0000002", "03049000", None),
+        ];
+        assert_eq!(parting(&whole, &pieces, Allowance::RUNS), Parting::default());
+        let parting = parting(&whole, &[], Allowance::RUNS);
+        let first = parting.first.unwrap();
+        assert_eq!((first.number_a, first.number_b, first.fields.len()), (Some(1), None, 0));
+    }
+
+    #[test]
+    fn a_later_status_word_is_shown_beside_an_earlier_value() {
+        let row = |cin: &str, sw: &str| {
+            [record("80CA004500", &format!("{cin}9000"), None), record("0020008000", sw, None)]
+        };
+        let parting = parting(&row("4501AA", "63C2"), &row("4501BB", "6984"), Allowance::RUNS);
+        assert_eq!(parting.first.unwrap().fields[0].field, "45");
+        assert_eq!(parting.decisive.unwrap().fields[0].field, "status word");
+    }
 }

@@ -215,9 +215,10 @@ mod tests {
 
     #[test]
     fn a_difference_is_said_only_where_the_figures_show_it() {
-        let spread = |base: f64| -> Vec<f64> { (0..30).map(|n| base + f64::from(n * 7 % 30) / 30.0).collect() };
+        let spread =
+            |base: f64| -> Vec<f64> { (0..30).map(|n| base + f64::from(n * 7 % 30) / 30.0).collect() };
         let rising = |base: f64| -> Vec<f64> { (0..30).map(|n| base + f64::from(n) / 10.0).collect() };
-        let cases: [(&str, &str, Vec<f64>, Vec<f64>, Statement); 8] = [
+        let cases = [
             ("the same again", "ms", spread(10.0), spread(10.0), Statement::NotShown),
             ("a little more than the noise", "ms", spread(10.0), spread(10.1), Statement::NotShown),
             ("twice the time", "ms", spread(10.0), spread(20.0), Statement::Slower),

@@ -198,7 +198,8 @@ impl Comparison {
 /// Compares columns, the first with each other one.
 pub fn compare(columns: &[Column<'_>]) -> Comparison {
     let targets: Vec<&TargetFile> = columns.iter().filter_map(Column::target).collect();
-    let heads = columns.iter().zip(&targets).zip('A'..).map(|((column, target), label)| head(label, column, target));
+    let heads =
+        columns.iter().zip(&targets).zip('A'..).map(|((column, target), label)| head(label, column, target));
     let (same, cases) = cases(&targets);
     let mut changes = BTreeMap::new();
     for column in cases.iter().flat_map(|c| &c.columns).filter(|c| c.change != Change::Same) {
@@ -211,7 +212,9 @@ pub fn compare(columns: &[Column<'_>]) -> Comparison {
         cases,
         changes,
         identity: facts(&targets.iter().map(|t| t.identity.as_slice()).collect::<Vec<_>>()),
-        environment: facts(&columns.iter().map(|c| c.evidence.report.environment.as_slice()).collect::<Vec<_>>()),
+        environment: facts(
+            &columns.iter().map(|c| c.evidence.report.environment.as_slice()).collect::<Vec<_>>(),
+        ),
         figures: figures::compare(&targets),
     }
 }
@@ -253,7 +256,9 @@ fn cases(targets: &[&TargetFile]) -> (usize, Vec<CaseDifference>) {
     let total = order.len();
     for key in order {
         let row: Vec<Option<&CaseFile>> = index.iter().map(|cases| cases.get(&key).copied()).collect();
-        let Some((first, described)) = row.first().copied().zip(row.iter().flatten().next()) else { continue };
+        let Some((first, described)) = row.first().copied().zip(row.iter().flatten().next()) else {
+            continue;
+        };
         let columns: Vec<CaseColumn> = row
             .iter()
             .enumerate()
@@ -289,16 +294,27 @@ fn change(first: Option<&CaseFile>, other: Option<&CaseFile>) -> Change {
     };
     match (first, other) {
         (Passed, Passed) | (Skipped { .. }, Skipped { .. }) | (Broken { .. }, Broken { .. }) => Change::Same,
-        (Failed { step, doing, mismatches }, Failed { step: other_step, doing: other_doing, mismatches: others }) => {
+        (
+            Failed { step, doing, mismatches },
+            Failed { step: other_step, doing: other_doing, mismatches: others },
+        ) => {
             // Values found may be random; where, and which status word, are not.
             let places = |all: &[evidence::MismatchFile]| -> Vec<(String, String)> {
                 let found = |m: &evidence::MismatchFile| {
-                    if m.place == "status word" { m.found.clone() } else { String::new() }
+                    if m.place == "status word" {
+                        m.found.clone()
+                    } else {
+                        String::new()
+                    }
                 };
                 all.iter().map(|m| (m.place.clone(), found(m))).collect()
             };
             let is_same = step == other_step && doing == other_doing && places(mismatches) == places(others);
-            if is_same { Change::Same } else { Change::Otherwise }
+            if is_same {
+                Change::Same
+            } else {
+                Change::Otherwise
+            }
         }
         (Passed | Skipped { .. }, Failed { .. } | Broken { .. }) => Change::Worse,
         (Failed { .. }, Broken { .. }) | (Broken { .. }, Failed { .. }) => Change::Otherwise,
@@ -321,7 +337,10 @@ fn facts(columns: &[&[(String, String)]]) -> Vec<FactDifference> {
     };
     names
         .into_iter()
-        .map(|name| FactDifference { name: name.clone(), values: columns.iter().map(|f| of(name, f)).collect() })
+        .map(|name| FactDifference {
+            name: name.clone(),
+            values: columns.iter().map(|f| of(name, f)).collect(),
+        })
         .filter(|fact| fact.values.windows(2).any(|pair| pair[0] != pair[1]))
         .collect()
 }

@@ -1,10 +1,13 @@
 //! The comparison as a page: `templates/compare.html`, by the engine and in the style of the report.
 
+use std::collections::BTreeMap;
+
+use jpkise_wire::StatusWord;
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 
 use super::figures::FigureComparison;
-use super::{Change, Comparison};
+use super::Comparison;
 use crate::report::plots::{distribution, percentiles, Labels, Row};
 use crate::report::{engine, HtmlError, Words};
 
@@ -43,15 +46,26 @@ const DYNAMIC: [&str; 29] = [
     "lab-statement-not-comparable",
 ];
 
-/// Makes the page: one file, no network, no script.
-pub fn page(comparison: &Comparison, words: &Words<'_>) -> Result<String, HtmlError> {
-    debug_assert!(Change::DIFFERENT.iter().all(|c| DYNAMIC.iter().any(|key| key.ends_with(c.id()))));
+/// Makes the page: one file, no network, no script. `meaning` says what a status word means.
+pub fn page(
+    comparison: &Comparison,
+    words: &Words<'_>,
+    meaning: &dyn Fn(StatusWord) -> String,
+) -> Result<String, HtmlError> {
     let plots: Vec<Vec<String>> = comparison.figures.iter().map(|f| plots(f, comparison, words)).collect();
+    let partings = comparison.cases.iter().flat_map(|c| &c.columns).filter_map(|c| c.exchange.as_ref());
+    let differing = partings.flat_map(|p| [&p.first, &p.decisive]).flatten().flat_map(|d| &d.fields);
+    let meanings: BTreeMap<&String, String> = differing
+        .flat_map(|field| [&field.a, &field.b])
+        .flatten()
+        .filter_map(|value| Some((value, meaning(StatusWord(u16::from_str_radix(value, 16).ok()?)))))
+        .collect();
     let engine = engine(words, "compare.html", TEMPLATE, &DYNAMIC)?;
     Ok(engine.get_template("compare.html")?.render(context! {
         language => words.language,
         c => Value::from(Serde(comparison)),
         plots,
+        meanings => Value::from(Serde(&meanings)),
     })?)
 }
 
@@ -69,4 +83,19 @@ fn plots(figure: &FigureComparison, comparison: &Comparison, words: &Words<'_>) 
         percentile: (words.say)("lab-axis-percentile", &[]),
     };
     [distribution(&rows, &labels), percentiles(&rows, &labels)].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Change;
+    use super::*;
+
+    #[test]
+    fn every_change_has_its_words() {
+        let missing: Vec<_> = Change::DIFFERENT
+            .iter()
+            .filter(|change| !DYNAMIC.contains(&format!("lab-change-{}", change.id()).as_str()))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }

@@ -28,7 +28,11 @@ pub fn rank_test(first: &[f64], second: &[f64]) -> Option<RankTest> {
     let u = float64(sum) / 2.0 - n * (n + 1.0) / 2.0;
     let is_exact = first.len() + second.len() <= EXACT_UP_TO;
     let p = if is_exact { exact(&ranks, first.len(), sum) } else { approximate(&ranks, n, m, u) };
-    Some(RankTest { second_larger: 1.0 - u / (n * m), p, smallest_p: (2.0 / ways(first.len(), second.len())).min(1.0) })
+    Some(RankTest {
+        second_larger: 1.0 - u / (n * m),
+        p,
+        smallest_p: (2.0 / ways(first.len(), second.len())).min(1.0),
+    })
 }
 
 /// Twice the rank of each value among all, first row first; equal values share the mean of their ranks, which doubled is
