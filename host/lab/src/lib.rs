@@ -13,6 +13,7 @@ pub mod dist;
 pub mod doctor;
 pub mod files;
 pub mod openssl;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod secrets;

@@ -158,3 +158,54 @@ lab-statement-slower = slower
 lab-statement-unsteady = no more than it drifts within a run
 lab-statement-too-few = too few values to tell
 lab-statement-not-comparable = not comparable
+
+# jpkise lab replay
+help-lab-replay = Does a recorded trace again on a card and tells which answers differ from the recorded ones
+arg-lab-replay-traces = Traces of "lab run", of --trace or of "jpkise sim"
+arg-lab-replay-other-keys = The JPKI applet on this card has key pairs of its own: public keys, certificates and signatures are not compared
+arg-lab-replay-destructive = Send to the card in the reader also what changes it, if it is the one of this identity
+arg-lab-replay-pin-stdin = Take PIN, password, new PIN and new password from standard input, a line each; an empty line is none
+arg-lab-replay-pin-file = Take PIN, password, new PIN and new password from FILE, a line each; an empty line is none
+lab-replay-plan-bytes = the same bytes
+lab-replay-plan-secret = with the value given
+lab-replay-plan-update = with a new challenge
+lab-replay-plan-authenticate = anew
+lab-replay-plan-piece = segment, sent with the last one
+lab-replay-plan-wrapped = wrapped anew
+lab-replay-plan-stored = wrapped anew, with the public key that the card has then
+lab-replay-remade = Blocks of certificates sent with the new public keys of this card, under which the signature of the CA is wrong: { $count }
+lab-replay-different = #{ $number } { $name } ({ $header }) differs
+lab-replay-after-gap = #{ $number } { $name } ({ $header }) differs, which may follow from what was not replayed before
+lab-replay-field = { $field }: { $b } where { $a } was recorded
+lab-replay-not = #{ $number } { $name } ({ $header }) not replayed: { $reason }
+lab-replay-atr = ATR { $now } where { $recorded } was recorded
+lab-replay-summary = { $path }: { $exchanges } exchanges, { $same } as recorded, { $different } different, { $after } different after a gap, { $not } not replayed
+lab-replay-reasons = Not replayed: { $reasons }
+lab-replay-ignored = Differs by its nature and is not compared: { $ignored }
+lab-replay-reason-secret = a secret that was not given
+lab-replay-reason-wrong-form = a value of a wrong form, which the trace does not hold
+lab-replay-reason-recorded-keys = no key given fits the recorded session
+lab-replay-reason-lost = the recorded session cannot be followed
+lab-replay-reason-device-key = signed with the device key over a recorded challenge
+lab-replay-reason-new-key = about the recorded key pair; the card has made another
+lab-replay-reason-card-keys = no key given fits this card
+lab-replay-reason-no-channel = its secure channel is not open on this card
+lab-replay-reason-changes = would change the card
+lab-replay-reason-for-good = would change the card for good
+lab-replay-ignored-challenge = challenges
+lab-replay-ignored-cryptogram = cryptograms
+lab-replay-ignored-sequence-counter = sequence counters
+lab-replay-ignored-mac = MACs
+lab-replay-ignored-enciphered = enciphered answers
+lab-replay-ignored-salted = PSS signatures
+lab-replay-ignored-new-key = values of new keys
+lab-replay-ignored-refresh-tag = refresh tags
+lab-replay-ignored-nonce = random numbers of commands
+lab-replay-held-back = { $count } exchanges that change the card were not sent. If this card may be changed: --destructive { $card }
+lab-replay-other-card = the card is { $found }, not { $wanted }
+lab-replay-differ = { $count ->
+    [one] one answer differs from the recorded one
+   *[other] { $count } answers differ from the recorded ones
+}
+lab-replay-part = replayed in part: { $not } exchanges not replayed, { $after } different after one of them
+lab-replay-empty = { $path } holds no exchange

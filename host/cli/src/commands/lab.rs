@@ -55,6 +55,7 @@ pub fn run(app: &App, verb: &LabVerb) -> Result<(), CliError> {
         }
         LabVerb::Fuzz(arguments) => go(app, items(&["fuzz"])?, Vec::new(), &arguments.lab),
         LabVerb::Suites => list(app),
+        LabVerb::Replay(arguments) => super::lab_replay::run(app, arguments),
         LabVerb::Compare(arguments) => super::lab_compare::run(app, arguments),
         LabVerb::Vectors(arguments) => super::vectors::run(app, arguments),
     }

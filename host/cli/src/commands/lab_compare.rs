@@ -81,7 +81,8 @@ fn write(app: &App, comparison: &Comparison, out: &Path) -> Result<(), CliError>
     let language = app.messages.language();
     let say = speaker(language);
     let words = Words { language: language.tag(), say: &say };
-    let explain = |sw| app.messages.say(&meaning(sw));
+    let explain =
+        |sw: StatusWord| if sw.is_success() { String::new() } else { app.messages.say(&meaning(sw)) };
     let html = page(comparison, &words, &explain).map_err(|e| CliError::internal(e.to_string()))?;
     let json = serde_json::to_vec_pretty(comparison).map_err(|e| CliError::internal(e.to_string()))?;
     let path = out.join("compare.html");
@@ -314,24 +315,39 @@ fn exchange(
     for field in &difference.fields {
         let text = Text::new("lab-compare-field").with("field", &field.field);
         let text = text.with("label-a", labels.0).with("label-b", labels.1);
-        let text = text
-            .with("a", side(app, field, field.a.as_deref()))
-            .with("b", side(app, field, field.b.as_deref()));
+        let (a, b) = both(app, field);
+        let text = text.with("a", a).with("b", b);
         app.result(&format!("    {}", app.messages.say(&text)))?;
     }
     Ok(())
 }
 
-/// A value as people read it: status words with their meaning.
-pub fn side(app: &App, field: &FieldDifference, value: Option<&str>) -> String {
-    let Some(value) = value else { return app.messages.get("lab-compare-absent") };
-    let sw = u16::from_str_radix(value, 16)
-        .ok()
-        .filter(|_| matches!(field.field.as_str(), "status word" | "answer"));
-    match sw {
-        Some(sw) => format!("{value} {}", app.messages.say(&meaning(StatusWord(sw)))),
-        None => short(value),
-    }
+/// Both values as people read them: status words with their meaning, long values from where they part.
+pub fn both(app: &App, field: &FieldDifference) -> (String, String) {
+    let (a, b) = (field.a.as_deref(), field.b.as_deref());
+    let apart = match (a, b) {
+        (Some(a), Some(b)) if a.len() > SHOWN || b.len() > SHOWN => {
+            let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+            // Whole bytes, and a few in front to find the place by.
+            same.saturating_sub(8) & !1
+        }
+        _ => 0,
+    };
+    let one = |value: Option<&str>| {
+        let Some(value) = value else { return app.messages.get("lab-compare-absent") };
+        let is_sw = matches!(field.field.as_str(), "status word" | "answer");
+        match u16::from_str_radix(value, 16).ok().filter(|_| is_sw) {
+            Some(sw) if !StatusWord(sw).is_success() => {
+                format!("{value} {}", app.messages.say(&meaning(StatusWord(sw))))
+            }
+            Some(_) => value.to_owned(),
+            None if apart > 0 => {
+                format!("[{}…] {}", apart / 2, short(value.get(apart..).unwrap_or_default()))
+            }
+            None => short(value),
+        }
+    };
+    (one(a), one(b))
 }
 
 fn short(value: &str) -> String {

@@ -10,6 +10,7 @@ mod gp;
 mod jpki;
 mod lab;
 mod lab_compare;
+mod lab_replay;
 mod omapi;
 mod readers;
 mod sim;

@@ -248,6 +248,11 @@ impl Follower {
         }
     }
 
+    /// The file that is selected on the logical channel of a class byte.
+    pub fn file(&self, class: u8) -> Option<u16> {
+        self.channels.get(&LogicalChannel::of(class))?.file
+    }
+
     fn parts(&self, exchange: &Joined, length: usize, allowance: Allowance, is_plain: bool) -> Vec<Part> {
         let followed = self.channels.get(&LogicalChannel::of(exchange.header[0]));
         let level = followed.and_then(|f| f.level).filter(|_| exchange.secured && !is_plain);
@@ -408,6 +413,10 @@ pub fn differences(a: Side<'_>, b: Side<'_>, allowance: Allowance) -> Findings {
     };
     if sw_a != sw_b {
         fields.push(FieldDifference::new("status word", sw_a, sw_b));
+        // An error comes without data: that there are none on one side says nothing more.
+        if !(sw_a.is_protected() && sw_b.is_protected()) {
+            return findings;
+        }
     }
     let parts_a = a.before.parts(first, data_a.len(), allowance, a.is_plain);
     let parts_b = b.before.parts(second, data_b.len(), allowance, b.is_plain);

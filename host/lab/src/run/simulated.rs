@@ -90,6 +90,8 @@ impl SimulatedBench {
         self.contactless.set(false);
         let runtime = Jcvm::with_card(kept);
         let (card, memory) = put_in(profile, runtime, &self.tape, &self.contactless)?;
+        // Another card is powered on: what was open on the one before is not.
+        self.tape.observer().reset(card.atr());
         self.card = card;
         self.memory = memory;
         Ok(())
