@@ -190,6 +190,7 @@ lab-replay-reason-device-key = signed with the device key over a recorded challe
 lab-replay-reason-new-key = about the recorded key pair; the card has made another
 lab-replay-reason-card-keys = no key given fits this card
 lab-replay-reason-no-channel = its secure channel is not open on this card
+lab-replay-reason-other-card = about another simulated card, which cannot be had here
 lab-replay-reason-changes = would change the card
 lab-replay-reason-for-good = would change the card for good
 lab-replay-ignored-challenge = challenges

@@ -187,6 +187,7 @@ lab-replay-reason-device-key = 記録されたチャレンジに対する端末�
 lab-replay-reason-new-key = 記録時の鍵ペアに関するもの（カードは別の鍵を生成済み）
 lab-replay-reason-card-keys = このカードに合う鍵がない
 lab-replay-reason-no-channel = このカードではセキュアチャネルが開いていない
+lab-replay-reason-other-card = 別のシミュレートカードに対するもので、ここでは用意できない
 lab-replay-reason-changes = カードを変更するため
 lab-replay-reason-for-good = 元に戻せない変更になるため
 lab-replay-ignored-challenge = チャレンジ

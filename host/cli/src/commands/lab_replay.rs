@@ -1,34 +1,42 @@
 //! `jpkise lab replay`: a recording done again.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, LineWriter};
 use std::path::Path;
 use std::rc::Rc;
 
-use jpkise_card::trace::{Record, TraceReader};
+use jpkise_card::trace::{create_file, Record, StartRecord, TraceReader, Watcher};
 use jpkise_gp::keys::KeySource;
 use jpkise_gp::scp03::Session;
 use jpkise_gp::workflow::read_identity;
 use jpkise_lab::replay::plan::{plan, Step, Way};
+use jpkise_lab::replay::stage::{KeptCards, Stage, Watch};
 use jpkise_lab::replay::{
-    needs_keys, replay, Given, Item, Outcome, ReplayError, Replayed, Ring, Terms, SCHEMA,
+    needs_cards, needs_keys, replay, Given, Item, Outcome, ReplayError, Replayed, Ring, Terms, SCHEMA,
 };
 use jpkise_lab::run::identity::{card_id, told};
+use jpkise_lab::run::Tape;
+use jpkise_lab::simulator::{ProfileSource, StartError};
 use jpkise_lab::suite::model::Changes;
 use jpkise_lab::{secrets, simulator};
 use rand::rngs::OsRng;
 use serde_json::json;
+use time::format_description::well_known::Rfc3339;
+use time::OffsetDateTime;
 
 use super::jpki::secret::{Given as One, Secrets};
 use super::lab_compare::both;
-use crate::app::App;
-use crate::args::LabReplayArgs;
+use crate::app::{talk_line, App};
+use crate::args::{LabReplayArgs, Runtime};
 use crate::connect::{with_card, AnyCard, Target};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::explain::{file_not_read, trace_not_read};
+use crate::explain::{file_not_read, file_not_written, trace_not_read};
 use crate::i18n::Text;
 use crate::keys::{offline, Keys};
+
+/// Name of a simulated card in traces.
+const SIMULATED: &str = "simulated GP-SE (jcvm)";
 
 /// Does each trace again, one after the other on the same card.
 pub fn run(app: &App, arguments: &LabReplayArgs) -> Result<(), CliError> {
@@ -39,33 +47,101 @@ pub fn run(app: &App, arguments: &LabReplayArgs) -> Result<(), CliError> {
     if app.global.dry_run {
         return show_plan(app, arguments, &traces);
     }
+    let simulated = &arguments.card.simulated;
+    let alone = simulated.state.is_none() && !simulated.personalized && simulated.runtime == Runtime::Jcvm;
+    if arguments.card.is_simulated() && alone && traces.iter().any(|(_, records)| needs_cards(records)) {
+        return on_kept_cards(app, arguments, &traces);
+    }
     with_card(app, &arguments.card, |target| {
         let terms = Terms { most: most(arguments, target)?, other_keys: arguments.other_keys };
         let mut given = given(app, arguments, target.simulated)?;
         let mut ring = ring(app, arguments, target, &traces)?;
-        let mut all = Vec::new();
-        let mut gone = None;
-        for (path, records) in &traces {
-            let mut found = Replayed::default();
-            let card = &mut target.card;
-            let result = replay(records, card, &mut ring, &mut given, &terms, &mut OsRng, &mut found);
-            show(app, path, &found)?;
-            all.push((*path, found));
-            if let Err(error) = result {
-                gone = Some(error);
-                break;
-            }
-        }
+        let (all, gone) = all(app, &traces, &mut target.card, (&mut ring, &mut given), terms)?;
         hint(app, target, &all, &terms);
-        app.json(&json!({
-            "schema": SCHEMA,
-            "card": target.card.name(),
-            "simulated": target.simulated,
-            "traces": all.iter().map(|(path, found)| object(path, found)).collect::<Result<Vec<_>, _>>()?,
-        }))?;
-        gone.map_or(Ok(()), |error| Err(CliError::from(error)))?;
-        verdict(&all)
+        conclude(app, target.card.name(), target.simulated, &all, gone)
     })
+}
+
+/// Traces of the lab's simulated cards, which take each other's place.
+fn on_kept_cards(
+    app: &App,
+    arguments: &LabReplayArgs,
+    traces: &[(&Path, Vec<Record>)],
+) -> Result<(), CliError> {
+    let tape = match &app.global.trace {
+        Some(path) => {
+            let next = || Text::new("rec-trace-file");
+            let file = create_file(path).map_err(|e| file_not_written(path, &e).next(next()))?;
+            let started = OffsetDateTime::now_utc().format(&Rfc3339).ok();
+            Tape::to(LineWriter::new(file), &StartRecord::new(SIMULATED, &[], started))
+        }
+        None => Tape::default(),
+    };
+    let watch: Watch = || Box::new(Watcher::new(talk_line));
+    let profile = ProfileSource::from(arguments.card.simulated.profile.clone()).profile();
+    let profile = profile.map_err(StartError::from)?;
+    let terms = Terms { most: Changes::ForGood, other_keys: arguments.other_keys };
+    let mut given = given(app, arguments, true)?;
+    let mut ring = Ring::new(recorded_keys(app, arguments)?);
+    let mut outcome = (Vec::new(), None);
+    for trace in traces {
+        // Each trace begins with a card as delivered.
+        let mut cards = KeptCards::new(profile.clone(), tape.clone(), app.global.verbose.then_some(watch))?;
+        let one = std::slice::from_ref(trace);
+        let (mut found, gone) = all(app, one, &mut cards, (&mut ring, &mut given), terms)?;
+        outcome.0.append(&mut found);
+        outcome.1 = gone;
+        if outcome.1.is_some() {
+            break;
+        }
+    }
+    let written = tape.finish();
+    conclude(app, SIMULATED, true, &outcome.0, outcome.1)?;
+    written.map_err(|error| {
+        let path = app.global.trace.as_deref().unwrap_or(Path::new("")).display();
+        CliError::new(Exit::Internal, Text::new("err-trace-write").with("path", path))
+            .detail(error.to_string())
+    })
+}
+
+/// What came of the traces, and the error that ended the last one.
+type Outcomes<'t> = (Vec<(&'t Path, Replayed)>, Option<ReplayError>);
+
+fn all<'t>(
+    app: &App,
+    traces: &'t [(&Path, Vec<Record>)],
+    stage: &mut dyn Stage,
+    (ring, given): (&mut Ring, &mut Given),
+    terms: Terms,
+) -> Result<Outcomes<'t>, CliError> {
+    let mut all = Vec::new();
+    for (path, records) in traces {
+        let mut found = Replayed::default();
+        let result = replay(records, stage, ring, given, &terms, &mut OsRng, &mut found);
+        show(app, path, &found)?;
+        all.push((*path, found));
+        if let Err(error) = result {
+            return Ok((all, Some(error)));
+        }
+    }
+    Ok((all, None))
+}
+
+fn conclude(
+    app: &App,
+    card: &str,
+    simulated: bool,
+    all: &[(&Path, Replayed)],
+    gone: Option<ReplayError>,
+) -> Result<(), CliError> {
+    app.json(&json!({
+        "schema": SCHEMA,
+        "card": card,
+        "simulated": simulated,
+        "traces": all.iter().map(|(path, found)| object(path, found)).collect::<Result<Vec<_>, _>>()?,
+    }))?;
+    gone.map_or(Ok(()), |error| Err(CliError::from(error)))?;
+    verdict(all)
 }
 
 fn read(path: &Path) -> Result<Vec<Record>, CliError> {
@@ -139,6 +215,21 @@ fn ring(
     Ok(Ring::new(sources))
 }
 
+/// Keys for what is recorded: those named, if any are, and the public ones where those may be used.
+fn recorded_keys(app: &App, arguments: &LabReplayArgs) -> Result<Vec<Rc<dyn KeySource>>, CliError> {
+    let public_too = arguments.card.is_simulated() || app.global.lab;
+    let mut sources: Vec<Rc<dyn KeySource>> = Vec::new();
+    match offline(app, &arguments.keys) {
+        Ok(keys) => sources.push(Rc::from(keys)),
+        Err(error) if public_too && error.key() == "err-key-missing" => {}
+        Err(error) => return Err(error),
+    }
+    if public_too {
+        sources.extend(public()?);
+    }
+    Ok(sources)
+}
+
 fn public() -> Result<[Rc<dyn KeySource>; 2], CliError> {
     let internal = |e: jpkise_wire::scp03::KeyError| CliError::internal(e.to_string());
     Ok([Rc::new(simulator::test_keys().map_err(internal)?), Rc::new(secrets::sp_keys().map_err(internal)?)])
@@ -146,15 +237,8 @@ fn public() -> Result<[Rc<dyn KeySource>; 2], CliError> {
 
 /// What would be sent, exchange by exchange; no card is opened.
 fn show_plan(app: &App, arguments: &LabReplayArgs, traces: &[(&Path, Vec<Record>)]) -> Result<(), CliError> {
-    let mut sources: Vec<Rc<dyn KeySource>> = Vec::new();
-    let is_simulated = arguments.card.is_simulated();
-    if traces.iter().any(|(_, records)| needs_keys(records)) {
-        if is_simulated || app.global.lab {
-            sources.extend(public()?);
-        } else {
-            sources.push(Rc::from(offline(app, &arguments.keys)?));
-        }
-    }
+    let needed = traces.iter().any(|(_, records)| needs_keys(records));
+    let sources = if needed { recorded_keys(app, arguments)? } else { Vec::new() };
     let mut ring = Ring::new(sources);
     let mut all = Vec::new();
     for (path, records) in traces {
@@ -277,6 +361,7 @@ impl From<ReplayError> for CliError {
     fn from(error: ReplayError) -> Self {
         match error {
             ReplayError::Card(error) => error.into(),
+            ReplayError::Start(error) => error.into(),
             other => Self::new(Exit::Usage, Text::new("err-keys")).detail(other.to_string()),
         }
     }

@@ -17,8 +17,9 @@ use jpkise_wire::scp03::{
 
 use super::plan::Reason;
 use super::ring::Ring;
+use super::stage::Stage;
 use crate::run::line::authenticate;
-use crate::run::LabCard;
+use crate::simulator::StartError;
 use crate::suite::model::OpenFault;
 
 const P1_MORE: u8 = 0x80;
@@ -61,20 +62,26 @@ struct Handshake {
 
 /// A card that is spoken to as a recording was.
 pub struct Live<'c> {
-    card: &'c mut LabCard,
+    stage: &'c mut dyn Stage,
     sessions: BTreeMap<LogicalChannel, Session>,
 }
 
 impl<'c> Live<'c> {
-    /// On this card.
-    pub fn new(card: &'c mut LabCard) -> Self {
-        Self { card, sessions: BTreeMap::new() }
+    /// On this stage.
+    pub fn new(stage: &'c mut dyn Stage) -> Self {
+        Self { stage, sessions: BTreeMap::new() }
     }
 
     /// Cold reset; the ATR.
     pub fn reset(&mut self) -> Result<Vec<u8>, CardError> {
         self.sessions.clear();
-        self.card.reset()
+        self.stage.card().reset()
+    }
+
+    /// A simulated card of that state in the place of this one; its ATR, or `None` where that cannot be done.
+    pub fn put_in(&mut self, state: &str) -> Result<Option<Vec<u8>>, StartError> {
+        self.sessions.clear();
+        Ok(if self.stage.put_in(state)? { Some(self.stage.card().atr().to_vec()) } else { None })
     }
 
     fn session(&mut self, class: u8) -> &mut Session {
@@ -85,9 +92,10 @@ impl<'c> Live<'c> {
     pub fn bytes(&mut self, bytes: &[u8], exactly: bool) -> Result<Sent, CardError> {
         let class = bytes.first().copied().unwrap_or_default();
         let answer = match CommandApdu::parse(bytes) {
-            Ok(command) if !exactly => self.card.send(&command),
+            Ok(command) if !exactly => self.stage.card().send(&command),
             _ => self
-                .card
+                .stage
+                .card()
                 .served()
                 .transmit(bytes)
                 .and_then(|answer| {
@@ -109,7 +117,7 @@ impl<'c> Live<'c> {
 
     /// A command made anew, in clear.
     pub fn clear(&mut self, command: &CommandApdu) -> Result<Sent, CardError> {
-        received(self.card.send(command))
+        received(self.stage.card().send(command))
     }
 
     /// INITIALIZE UPDATE with a challenge of this size.
@@ -124,7 +132,7 @@ impl<'c> Live<'c> {
         let mut challenge = vec![0; mode.bytes()];
         rng.fill_bytes(&mut challenge);
         let command = CommandApdu::new(cla, ins, p1, p2).with_data(challenge.clone()).expecting_all();
-        let sent = received(self.card.send(&command))?;
+        let sent = received(self.stage.card().send(&command))?;
         let Sent::Answer(answer) = &sent else { return Ok(sent) };
         *self.session(cla) = if answer.sw.is_success() {
             let bytes = command.to_bytes().map_err(CardError::from)?;
@@ -155,7 +163,7 @@ impl<'c> Live<'c> {
         let proof = cryptogram(&keys.mac, Derivation::HostCryptogram, &host, &card);
         let channel = LogicalChannel::of(class);
         let (command, chain) = authenticate(channel, level, proof.as_bytes(), &keys, fault);
-        let sent = received(self.card.send_secured(&command, None))?;
+        let sent = received(self.stage.card().send_secured(&command, None))?;
         let accepted = matches!(&sent, Sent::Answer(answer) if answer.sw.is_success());
         if let (true, Ok(level)) = (accepted, SecurityLevel::try_from(level)) {
             let messaging = SecureMessaging::new(&keys, chain, level, host.mode(), Policy::default());
@@ -201,7 +209,7 @@ impl<'c> Live<'c> {
         let answer = if in_segments {
             self.segments(&wrapped, plain)
         } else {
-            self.card.send_secured(&wrapped, Some(plain))
+            self.stage.card().send_secured(&wrapped, Some(plain))
         };
         let answer = match received(answer) {
             Ok(Sent::Answer(answer)) => answer,
@@ -229,7 +237,7 @@ impl<'c> Live<'c> {
             if let (true, Some(_)) = (is_last, wrapped.expected()) {
                 segment = segment.expecting_all();
             }
-            let answer = self.card.send_secured(&segment, Some(plain))?;
+            let answer = self.stage.card().send_secured(&segment, Some(plain))?;
             if !is_last && !answer.sw.is_success() {
                 return Ok(answer);
             }

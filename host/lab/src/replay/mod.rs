@@ -16,6 +16,7 @@ pub mod live;
 pub mod plan;
 mod ring;
 mod secrets;
+pub mod stage;
 
 use std::collections::BTreeMap;
 
@@ -30,11 +31,13 @@ use serde::Serialize;
 use crate::compare::exchange::{
     differences, makes_a_key, Allowance, FieldDifference, Follower, Ignored, Joined, Side,
 };
-use crate::run::LabCard;
-use crate::suite::model::Changes;
+use crate::run::simulated::UNNAMED;
+use crate::simulator::StartError;
+use crate::suite::model::{CardState, Changes};
 use certificate::PublicKeys;
 use live::{Live, Sent};
 use plan::{Known, Reason, Step, Unit, Way};
+use stage::Stage;
 
 pub use ring::Ring;
 pub use secrets::Given;
@@ -52,6 +55,9 @@ pub enum ReplayError {
     /// A key source failed.
     #[error(transparent)]
     Keys(#[from] KeySourceError),
+    /// A simulated card could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
 /// What a replay may do, and what it is not to wonder at.
@@ -127,11 +133,16 @@ pub fn needs_keys(records: &[Record]) -> bool {
     records.iter().any(|r| matches!(r, Record::Exchange(x) if x.name == "INITIALIZE UPDATE"))
 }
 
+/// Whether simulated cards took each other's place in it.
+pub fn needs_cards(records: &[Record]) -> bool {
+    records.iter().any(|r| matches!(r, Record::Reset { card: Some(_), .. }))
+}
+
 /// Does a recording again. The card is reset first. What differs and what could not be done is in the result; an error is
 /// a card that is gone, and what was found until then is in `found`.
 pub fn replay(
     records: &[Record],
-    card: &mut LabCard,
+    stage: &mut dyn Stage,
     ring: &mut Ring,
     given: &mut Given,
     terms: &Terms,
@@ -141,7 +152,7 @@ pub fn replay(
     let steps = plan::plan(records, ring)?;
     found.exchanges = steps.iter().filter(|step| matches!(step, Step::Unit(_))).count();
     let mut again = Again {
-        live: Live::new(card),
+        live: Live::new(stage),
         ring,
         given,
         terms,
@@ -150,6 +161,8 @@ pub fn replay(
         follower: Follower::default(),
         allowance: Allowance { new_keys: terms.other_keys, other_nonces: false },
         gap: false,
+        elsewhere: false,
+        made: BTreeMap::from([(CardState::Fresh.to_string(), false)]),
         pieces: Vec::new(),
         public_keys: PublicKeys::default(),
     };
@@ -160,9 +173,13 @@ pub fn replay(
     again.reset(&recorded.unwrap_or_default())?;
     for (index, step) in steps.iter().enumerate() {
         match step {
-            Step::Reset(atr) => {
+            Step::Reset { atr, card: None } => {
                 again.found.resets += 1;
                 again.reset(atr)?;
+            }
+            Step::Reset { atr, card: Some(state) } => {
+                again.found.resets += 1;
+                again.put_in(atr, state)?;
             }
             Step::Unit(unit) => again.unit(unit, (&steps, index))?,
         }
@@ -181,6 +198,10 @@ struct Again<'a> {
     allowance: Allowance,
     /// Something that may have changed the card was not done.
     gap: bool,
+    /// The recording goes on with a card that is not here.
+    elsewhere: bool,
+    /// States of simulated cards, and whether something was left out on the way to them.
+    made: BTreeMap<String, bool>,
     /// Segments of a long command, whose last one is still to come.
     pieces: Vec<Unit>,
     public_keys: PublicKeys,
@@ -188,18 +209,43 @@ struct Again<'a> {
 
 impl Again<'_> {
     fn reset(&mut self, recorded: &str) -> Result<(), ReplayError> {
-        let atr = hex::encode_upper(self.live.reset()?);
+        let atr = self.live.reset()?;
         self.follower = Follower::default();
+        self.told(recorded, &atr);
+        Ok(())
+    }
+
+    fn told(&mut self, recorded: &str, atr: &[u8]) {
+        let atr = hex::encode_upper(atr);
         let pair = (recorded.to_uppercase(), atr);
         if !recorded.is_empty() && pair.0 != pair.1 && !self.found.atrs.contains(&pair) {
             self.found.atrs.push(pair);
         }
+    }
+
+    /// Another simulated card: the commands that follow are about that one, whatever came before.
+    fn put_in(&mut self, recorded: &str, state: &str) -> Result<(), ReplayError> {
+        self.elsewhere = state == UNNAMED;
+        if self.elsewhere {
+            self.gap = true;
+            return Ok(());
+        }
+        let Some(atr) = self.live.put_in(state)? else {
+            // The card at hand may be in another state.
+            self.gap = true;
+            return self.reset(recorded);
+        };
+        self.follower = Follower::default();
+        self.told(recorded, &atr);
+        // A state that was made with something left out stays so; another card is not touched by it.
+        self.gap = *self.made.entry(state.to_owned()).or_insert(self.gap);
         Ok(())
     }
 
     fn unit(&mut self, unit: &Unit, place: (&[Step], usize)) -> Result<(), ReplayError> {
         let harm = consent::harm(unit);
         let allowed = match (harm, self.terms.most) {
+            _ if self.elsewhere => Err(Reason::OtherCard),
             (harm, most) if harm <= most => Ok(()),
             (Changes::ForGood, _) => Err(Reason::ForGood),
             _ => Err(Reason::Changes),

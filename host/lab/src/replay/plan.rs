@@ -41,6 +41,8 @@ pub enum Reason {
     CardKeys,
     /// The secure channel it belongs to is not open on this card.
     NoChannel,
+    /// It is about a simulated card that was put in for it and cannot be had again.
+    OtherCard,
     /// It would change the card, and the card was not named for that.
     Changes,
     /// It would change the card for good, and that was not allowed.
@@ -59,6 +61,7 @@ impl Reason {
             Self::NewKey => "new-key",
             Self::CardKeys => "card-keys",
             Self::NoChannel => "no-channel",
+            Self::OtherCard => "other-card",
             Self::Changes => "changes",
             Self::ForGood => "for-good",
         }
@@ -128,8 +131,13 @@ pub struct Unit {
 /// A step of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// A cold reset, with the ATR that was recorded.
-    Reset(String),
+    /// A cold reset.
+    Reset {
+        /// The ATR that was recorded.
+        atr: String,
+        /// Of a simulated card that was put in then: the state it was kept in.
+        card: Option<String>,
+    },
     /// An exchange.
     Unit(Box<Unit>),
 }
@@ -155,7 +163,10 @@ pub fn plan(records: &[Record], ring: &mut Ring) -> Result<Vec<Step>, KeySourceE
         match record {
             Record::Start(_) => {}
             Record::Exchange(exchange) => segment.push(exchange.clone()),
-            Record::Reset { reset, .. } => segments.push((std::mem::take(&mut segment), Some(reset.clone()))),
+            Record::Reset { reset, card, .. } => {
+                let reset = Step::Reset { atr: reset.clone(), card: card.clone() };
+                segments.push((std::mem::take(&mut segment), Some(reset)));
+            }
         }
     }
     segments.push((segment, None));
@@ -184,7 +195,7 @@ pub fn plan(records: &[Record], ring: &mut Ring) -> Result<Vec<Step>, KeySourceE
     };
     for ((exchanges, reset), decoded) in segments.into_iter().zip(decoded) {
         steps.extend(units(&exchanges, &decoded).into_iter().map(|unit| Step::Unit(Box::new(unit))));
-        steps.extend(reset.map(Step::Reset));
+        steps.extend(reset);
     }
     new_keys(&mut steps);
     Ok(steps)
