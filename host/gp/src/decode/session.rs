@@ -17,6 +17,8 @@ use crate::scp03::check_challenge;
 /// Instructions whose P1.b8 chains segments of one long command.
 const CHAINED: [u8; 3] = [0xE4, 0xE6, 0xD8];
 const P1_MORE: u8 = 0x80;
+const INS_DELETE: u8 = 0xE4;
+const P1_ALL_KEYS: u8 = 0xFF;
 
 #[derive(Default)]
 pub(super) struct Channel {
@@ -127,7 +129,8 @@ impl Channel {
     }
 
     pub(super) fn secured(&mut self, command: &CommandApdu, answer: Option<&ResponseApdu>) -> Finding {
-        let chains = CHAINED.contains(&command.ins);
+        // P1 of DELETE is 00 or 80; the JPKI applet's DELETE FILE of all keys has FF there.
+        let chains = CHAINED.contains(&command.ins) && [command.ins, command.p1] != [INS_DELETE, P1_ALL_KEYS];
         if chains && command.p1 & P1_MORE != 0 && answer.is_some_and(|a| a.sw.is_success()) {
             self.segments.extend_from_slice(command.data());
             return Finding::Piece;

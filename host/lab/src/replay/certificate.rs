@@ -41,16 +41,10 @@ impl PublicKeys {
         }
     }
 
-    /// The block at `index` of the steps from `first` to before `end`, with the keys of now; `None` where the sequence
-    /// holds no key that is known.
-    pub(super) fn block(
-        &self,
-        steps: &[Step],
-        (first, end): (usize, usize),
-        index: usize,
-    ) -> Option<Vec<u8>> {
-        let blocks: Vec<&[u8]> =
-            steps.get(first..end)?.iter().filter_map(stored).map(|(data, _)| data).collect();
+    /// The block at `index` of the steps from `first` to before `end`.
+    pub(super) fn block(&self, steps: &[Step], (first, end): (usize, usize), index: usize) -> Block {
+        let steps = steps.get(first..end).unwrap_or_default();
+        let blocks: Vec<&[u8]> = steps.iter().filter_map(stored).map(|(data, _)| data).collect();
         let mut content = blocks.concat();
         let mut found = false;
         // The newest last: a key may have been made twice.
@@ -66,10 +60,36 @@ impl PublicKeys {
                 found = true;
             }
         }
-        let before: usize = blocks.get(..index)?.iter().map(|b| b.len()).sum();
-        let length = blocks.get(index)?.len();
-        content.get(before..before + length).filter(|_| found).map(<[u8]>::to_vec)
+        let before: usize = blocks.iter().take(index).map(|b| b.len()).sum();
+        let length = blocks.get(index).map_or(0, |b| b.len());
+        match content.get(before..before + length) {
+            Some(block) if found => Block::Remade(block.to_vec()),
+            // A certificate that was taken was for the key that the card had.
+            _ if holds_a_key(&content) && was_taken(steps) => Block::Unknown,
+            _ => Block::AsRecorded,
+        }
     }
+}
+
+/// What becomes of a block.
+pub(super) enum Block {
+    /// With the public key of now.
+    Remade(Vec<u8>),
+    /// It holds no certificate that fitted the recorded key: none at all, one that breaks off, one that was refused.
+    AsRecorded,
+    /// It holds one for a key that the recording does not tell.
+    Unknown,
+}
+
+/// Whether there is the whole modulus of an RSA-2048 key, as an INTEGER of DER.
+fn holds_a_key(content: &[u8]) -> bool {
+    const HEAD: [u8; 5] = [0x02, 0x82, 0x01, 0x01, 0x00];
+    content.windows(HEAD.len() + 256).any(|window| window.starts_with(&HEAD))
+}
+
+fn was_taken(steps: &[Step]) -> bool {
+    let Some(Step::Unit(last)) = steps.last() else { return false };
+    last.recorded.answer.as_ref().is_some_and(|(_, sw)| sw.is_success())
 }
 
 fn modulus(pages: &[u8]) -> Option<Vec<u8>> {

@@ -78,6 +78,11 @@ impl<'c> Live<'c> {
         self.stage.card().reset()
     }
 
+    /// As [`Self::reset`], over the other interface; `None` where that cannot be chosen.
+    pub fn turn_over(&mut self) -> Result<Option<Vec<u8>>, CardError> {
+        Ok(if self.stage.turn_over() { Some(self.reset()?) } else { None })
+    }
+
     /// A simulated card of that state in the place of this one; its ATR, or `None` where that cannot be done.
     pub fn put_in(&mut self, state: &str) -> Result<Option<Vec<u8>>, StartError> {
         self.sessions.clear();

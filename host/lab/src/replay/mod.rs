@@ -34,7 +34,7 @@ use crate::compare::exchange::{
 use crate::run::simulated::UNNAMED;
 use crate::simulator::StartError;
 use crate::suite::model::{CardState, Changes};
-use certificate::PublicKeys;
+use certificate::{Block, PublicKeys};
 use live::{Live, Sent};
 use plan::{Known, Reason, Step, Unit, Way};
 use stage::Stage;
@@ -209,8 +209,16 @@ struct Again<'a> {
 
 impl Again<'_> {
     fn reset(&mut self, recorded: &str) -> Result<(), ReplayError> {
-        let atr = self.live.reset()?;
+        let mut atr = self.live.reset()?;
+        // A card that was reached over the other interface had another ATR.
+        let is_recorded = |atr: &[u8]| recorded.eq_ignore_ascii_case(&hex::encode(atr));
+        if !recorded.is_empty() && !is_recorded(&atr) {
+            if let Some(other) = self.live.turn_over()? {
+                atr = if is_recorded(&other) { other } else { self.live.turn_over()?.unwrap_or(other) };
+            }
+        }
         self.follower = Follower::default();
+        self.given.forget_temporary();
         self.told(recorded, &atr);
         Ok(())
     }
@@ -236,6 +244,7 @@ impl Again<'_> {
             return self.reset(recorded);
         };
         self.follower = Follower::default();
+        self.given.forget_temporary();
         self.told(recorded, &atr);
         // A state that was made with something left out stays so; another card is not touched by it.
         self.gap = *self.made.entry(state.to_owned()).or_insert(self.gap);
@@ -284,7 +293,9 @@ impl Again<'_> {
                 let file = self.follower.file(header[0]);
                 match self.given.command(header, kind, file, recorded) {
                     Ok(command) => {
-                        let sent = self.live.clear(&command)?;
+                        let secured = unit.recorded.secured;
+                        let sent =
+                            if secured { self.wrapped(&command)? } else { self.live.clear(&command)? };
                         if matches!(&sent, Sent::Answer(answer) if answer.sw.is_success()) {
                             self.given.changed(header, file);
                         }
@@ -297,11 +308,12 @@ impl Again<'_> {
             Way::Authenticate { level, fault } => self.live.authenticate(header[0], *level, *fault)?,
             Way::Stored { command, sequence } => {
                 match self.public_keys.block(steps, *sequence, index.saturating_sub(sequence.0)) {
-                    Some(data) => {
+                    Block::Remade(data) => {
                         self.found.remade += 1;
                         self.wrapped(&command.clone().with_data(data))?
                     }
-                    None => Sent::Not(Reason::NewKey),
+                    Block::AsRecorded => self.wrapped(command)?,
+                    Block::Unknown => Sent::Not(Reason::NewKey),
                 }
             }
             Way::Wrapped(command) => self.wrapped(command)?,

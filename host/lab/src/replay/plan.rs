@@ -293,11 +293,14 @@ fn way(
         let CommandText::Hidden { secret } = &record.command else {
             return (Way::Not(Reason::Secret), Known::All);
         };
-        if recorded.secured {
-            *side = Side::Unknown(Reason::Lost);
-            return (Way::Not(Reason::Secret), Known::All);
+        if !recorded.secured {
+            return (Way::Secret { kind: secret.clone() }, Known::All);
         }
-        return (Way::Secret { kind: secret.clone() }, Known::All);
+        // What follows in the recorded session cannot be verified any more.
+        return match std::mem::replace(side, Side::Unknown(Reason::Lost)) {
+            Side::Followed => (Way::Secret { kind: secret.clone() }, Known::StatusWord),
+            _ => (Way::Not(Reason::Secret), Known::All),
+        };
     };
     match finding {
         Some(Finding::Initialized { mode, cryptogram, .. }) => {
@@ -318,8 +321,8 @@ fn way(
                     *side = Side::Unknown(reason);
                     (Way::Not(reason), Known::All)
                 }
-                // Nothing was begun: the card refuses these bytes as it did then.
-                (Side::Nothing, ..) => (Way::Bytes(sent), Known::All),
+                // Nothing was begun, or by other keys: the card refuses these bytes as it did then.
+                (Side::Nothing, ..) | (_, Check::Bad, Check::Bad) => (Way::Bytes(sent), Known::All),
                 (Side::Followed, cryptogram, c_mac) => {
                     let fault = match (cryptogram, c_mac) {
                         (Check::Bad, _) => Some(OpenFault::Cryptogram),

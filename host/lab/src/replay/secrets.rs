@@ -58,7 +58,11 @@ impl Given {
         let wrong = recorded.is_some_and(|sw| sw.tries_left().is_some());
         let replaces = ins == INS_CHANGE && p1 != P1_NEW;
         let of = |ef: Ef| Some(ef.id()) == file;
-        let command = if of(Ef::AUTH_PIN) || (file.is_none() && kind == SecretKind::Pin.name()) {
+        // Where no file was selected any value is refused alike.
+        let any = file.is_none()
+            && kind == SecretKind::ReferenceData.name()
+            && recorded.is_some_and(|sw| !sw.is_success() && !wrong);
+        let command = if any || of(Ef::AUTH_PIN) || (file.is_none() && kind == SecretKind::Pin.name()) {
             let own = self.pin.as_ref().ok_or(Reason::Secret)?;
             let now = self.temporary_pin.as_ref().filter(|_| replaces).unwrap_or(own);
             let other = other_pin(now).ok_or(Reason::Secret)?;
@@ -80,6 +84,12 @@ impl Given {
         command.cla = cla;
         command.p2 = p2;
         Ok(command)
+    }
+
+    /// Temporary secrets do not outlive the card's session.
+    pub(super) fn forget_temporary(&mut self) {
+        self.temporary_pin = None;
+        self.temporary_password = None;
     }
 
     /// Takes the temporary secrets of a secured command that succeeded: RESET RETRY COUNTER, or STORE DATA with 8201 or 8202,

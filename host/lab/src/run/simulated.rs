@@ -34,18 +34,26 @@ pub struct SimulatedBench {
 }
 
 /// A card whose interface can be changed while a suite holds it.
-struct Switched {
-    card: GpSe,
-    contactless: Rc<Cell<bool>>,
+pub(crate) struct Switched {
+    pub(crate) card: GpSe,
+    pub(crate) contactless: Rc<Cell<bool>>,
+}
+
+impl Switched {
+    fn switch(&mut self) {
+        let interface = if self.contactless.get() { Interface::Contactless } else { Interface::Contact };
+        self.card.set_interface(interface);
+    }
 }
 
 impl Transport for Switched {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, jpkise_card::TransportError> {
-        let interface = if self.contactless.get() { Interface::Contactless } else { Interface::Contact };
-        self.card.set_interface(interface);
+        self.switch();
         self.card.transmit(command)
     }
     fn reset(&mut self) -> Result<Vec<u8>, jpkise_card::TransportError> {
+        // The ATR is that of the interface.
+        self.switch();
         self.card.reset()
     }
     fn atr(&self) -> &[u8] {
