@@ -135,6 +135,7 @@ lab-compare-differ = { $count ->
 lab-compare-slow = slower than A by more than chance and more than { $percent } %: { $figures }
 lab-compare-changed = { $path } is not as its manifest says: { $files }
 lab-compare-no-manifest = { $path } has no manifest.sha256: nobody can tell whether it is whole
+lab-compare-not-checked = { $path }: no manifest beside it, read unchecked
 lab-compare-rec-changed = Compare it all the same with --despite-changes.
 lab-compare-err-report = { $path } is no report of "lab run"
 lab-compare-err-schema = { $path } is of schema { $found }; this program understands { $known }

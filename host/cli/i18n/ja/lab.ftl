@@ -132,6 +132,7 @@ lab-compare-differ = { $count ->
 lab-compare-slow = 偶然を超え、{ $percent } % を超えて A より遅いもの：{ $figures }
 lab-compare-changed = { $path } がマニフェストと一致しません：{ $files }
 lab-compare-no-manifest = { $path } に manifest.sha256 がなく、完全かどうか確かめられません
+lab-compare-not-checked = { $path }：マニフェストがないため、確認せずに読みました
 lab-compare-rec-changed = それでも比較するには --despite-changes。
 lab-compare-err-report = { $path } は「lab run」のレポートではありません
 lab-compare-err-schema = { $path } はスキーマ { $found } です。このプログラムが読めるのは { $known } です

@@ -32,6 +32,9 @@ pub fn run(app: &App, arguments: &LabCompareArgs) -> Result<(), CliError> {
         if read.integrity.is_doubtful() {
             doubt(app, &read, arguments.despite_changes)?;
         }
+        if read.integrity == Integrity::NotChecked {
+            app.talk(&Text::new("lab-compare-not-checked").with("path", read.path.display()));
+        }
         evidence.push(read);
     }
     let columns = columns(&sources, &evidence)?;

@@ -57,7 +57,7 @@ pub fn run(app: &App, arguments: &LabReplayArgs) -> Result<(), CliError> {
         let mut given = given(app, arguments, target.simulated)?;
         let mut ring = ring(app, arguments, target, &traces)?;
         let (all, gone) = all(app, &traces, &mut target.card, (&mut ring, &mut given), terms)?;
-        hint(app, target, &all, &terms);
+        hint(app, target, &all, terms);
         conclude(app, target.card.name(), target.simulated, &all, gone)
     })
 }
@@ -333,7 +333,7 @@ fn show_item(app: &App, item: &Item) -> Result<(), CliError> {
 }
 
 /// What was held back because the card was not named, and how to name it.
-fn hint(app: &App, target: &mut Target, all: &[(&Path, Replayed)], terms: &Terms) {
+fn hint(app: &App, target: &mut Target, all: &[(&Path, Replayed)], terms: Terms) {
     let held = |id: &str| all.iter().filter_map(|(_, found)| found.reasons.get(id)).sum::<usize>();
     let count = held("changes") + held("for-good");
     if count > 0 && terms.most == Changes::Nothing {

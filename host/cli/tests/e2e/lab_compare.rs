@@ -120,3 +120,98 @@ fn evidence_that_was_changed_or_is_of_another_schema_is_refused() {
     assert_eq!(target.status.code(), Some(2), "{}", text(&target));
     assert!(text(&target).contains("#NUMBER: 1 sim"), "{}", text(&target));
 }
+
+/// A trace of a command on a simulated card that is kept in a file.
+fn traced(arguments: &[&str], state: &Path, trace: &Path) {
+    let mut command = jpkise(arguments);
+    command.env("JPKISE_PIN", "1234").env("JPKISE_PASSWORD", "ABC123");
+    ok(command.args(["--sim", "--state", str_of(state), "--trace", str_of(trace)]));
+}
+
+#[test]
+fn a_trace_replays_on_the_card_it_was_made_on_and_tells_what_another_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let (card, other) = (directory.path().join("card"), directory.path().join("other"));
+    let trace = directory.path().join("trace.jsonl");
+    let (input, signature) = (directory.path().join("in"), directory.path().join("sig"));
+    fs::write(&input, "text").unwrap();
+    traced(&["gp", "list", "--personalized"], &other, &trace);
+    traced(&["gp", "list", "--personalized"], &card, &trace);
+    let (code, object, said) = object(&["lab", "replay", str_of(&trace), "--sim", "--state", str_of(&card)]);
+    assert_eq!(code, Some(0), "{said}");
+    let found = &object["traces"][0];
+    assert!(found["exchanges"].as_u64().unwrap() > 3 && found["exchanges"] == found["same"], "{found}");
+    assert!(found["ignored"]["cryptogram"].as_u64().unwrap() > 0, "{found}");
+
+    let sign = ["jpki", "sign", str_of(&input), "--form", "raw", "-o", str_of(&signature)];
+    traced(&sign, &card, &trace);
+    let text_of_trace = fs::read_to_string(&trace).unwrap();
+    assert!(
+        text_of_trace.contains("\"secret\"") && !text_of_trace.contains("414243313233"),
+        "{text_of_trace}"
+    );
+    let pins = directory.path().join("pins");
+    fs::write(&pins, "\nABC123\n").unwrap();
+    let replay = ["lab", "replay", str_of(&trace), "--sim", "--pin-file", str_of(&pins), "--state"];
+    ok(jpkise(&replay).arg(&card));
+    // Another card has other keys: that is a difference, unless it is said beforehand.
+    let output = run(jpkise(&replay).arg(&other));
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("COMPUTE DIGITAL SIGNATURE (802A"), "{}", text(&output));
+    ok(jpkise(&replay).arg(&other).arg("--other-keys"));
+    // Without the password VERIFY is left out, and what follows is not taken for the card's fault.
+    fs::write(&pins, "1234\n").unwrap();
+    let output = run(jpkise(&replay).arg(&card).args(["--lang", "ja"]));
+    assert_eq!(output.status.code(), Some(6), "{}", text(&output));
+    assert!(
+        text(&output).contains("秘密が指定されていない") && !text(&output).contains("lab-replay-"),
+        "{}",
+        text(&output)
+    );
+    // The plan alone sends nothing.
+    let plan = ok(jpkise(&replay).arg(&card).arg("--dry-run"));
+    assert!(plan.contains("VERIFY: with the value given"), "{plan}");
+}
+
+#[test]
+fn the_whole_chain_replays_on_an_empty_card() {
+    let directory = tempfile::tempdir().unwrap();
+    let demo = directory.path().join("demo");
+    ok(&mut jpkise(&["demo", "--out", str_of(&demo)]));
+    let trace = demo.join("trace.jsonl");
+    let (code, object, said) = object(&["lab", "replay", str_of(&trace), "--sim"]);
+    assert_eq!(code, Some(0), "{said}");
+    let found = &object["traces"][0];
+    assert!(found["exchanges"].as_u64().unwrap() > 100 && found["exchanges"] == found["same"], "{found}");
+    // Keys are made on the card, so the recorded certificates carry its own.
+    assert!(
+        found["remade"].as_u64().unwrap() > 10 && found["ignored"]["new-key"].as_u64().unwrap() > 0,
+        "{found}"
+    );
+    let again = directory.path().join("again.jsonl");
+    let wrong = directory.path().join("wrong.toml");
+    fs::write(&wrong, "format = 1\n[faults]\nany_pin_accepted = true\n").unwrap();
+    let replay =
+        ["lab", "replay", str_of(&trace), "--sim", "--profile", str_of(&wrong), "--trace", str_of(&again)];
+    let output = run(&mut jpkise(&replay));
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("VERIFY"), "{}", text(&output));
+    let kept = fs::read_to_string(&again).unwrap();
+    assert!(
+        kept.contains("{\"secret\":\"pin\"}") && !kept.contains("0020009804"),
+        "secrets stay out of the new trace"
+    );
+}
+
+#[test]
+fn what_is_no_trace_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("trace.jsonl");
+    for content in
+        ["", "{}", "00A4040000\n", "{\"format\":\"jpkise trace 9\",\"reader\":\"\",\"atr\":\"\"}\n"]
+    {
+        fs::write(&file, content).unwrap();
+        let output = run(&mut jpkise(&["lab", "replay", str_of(&file), "--sim"]));
+        assert_eq!(output.status.code(), Some(2), "{content:?}: {}", text(&output));
+    }
+}

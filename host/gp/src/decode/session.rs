@@ -267,3 +267,26 @@ fn check(good: bool) -> Check {
 fn lc(command: &CommandApdu) -> u8 {
     u8::try_from(command.data().len()).unwrap_or(u8::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_p1_of_a_long_command_announces_a_segment() {
+        let answer = ResponseApdu::from(StatusWord::SUCCESS);
+        for (name, header, is_piece) in [
+            ("DELETE, more segments", [0x84, 0xE4, 0x80, 0x00], true),
+            ("DELETE", [0x84, 0xE4, 0x00, 0x80], false),
+            // The JPKI applet's command for all keys, whose P1 has b8 set as well.
+            ("DELETE FILE", [0x84, 0xE4, 0xFF, 0x00], false),
+            ("PUT KEY, more segments", [0x84, 0xD8, 0xB0, 0x81], true),
+            ("INSTALL, more segments", [0x84, 0xE6, 0x8C, 0x00], true),
+        ] {
+            let [cla, ins, p1, p2] = header;
+            let command = CommandApdu::new(cla, ins, p1, p2).with_data([0; 8]);
+            let finding = Channel::default().secured(&command, Some(&answer));
+            assert_eq!(finding == Finding::Piece, is_piece, "{name}");
+        }
+    }
+}

@@ -8,6 +8,7 @@ use jpkise_gp::channel::LogicalChannel;
 use jpkise_gp::decode::{decode, Check, Decoded, Finding, Recorded};
 use jpkise_gp::keys::{KeySet, KeySourceError};
 use jpkise_wire::scp03::{SMode, INS_EXTERNAL_AUTHENTICATE, INS_INITIALIZE_UPDATE};
+use jpkise_wire::StatusWord;
 use serde::Serialize;
 
 use super::ring::Ring;
@@ -258,7 +259,7 @@ fn learn(report: &[Decoded], ring: &mut Ring) -> bool {
         match &decoded.finding {
             Finding::Initialized { set: in_use, .. } => set = Some(*in_use),
             Finding::Secured { command: Some(command), .. }
-                if decoded.sw.is_some_and(|sw| sw.is_success()) =>
+                if decoded.sw.is_some_and(StatusWord::is_success) =>
             {
                 learned |= set.is_some_and(|set| ring.learn(command, &set));
             }

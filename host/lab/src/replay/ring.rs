@@ -57,8 +57,8 @@ impl Ring {
             let values = keys.check_values(set).ok();
             sources.iter().any(|source| source.check_values(set).ok() == values)
         };
-        let exports = self.sources.iter().filter_map(|source| source.export(set).ok());
-        let found = exports.filter_map(|keys| put_keys(command.data(), &keys.dek)).next();
+        let mut exports = self.sources.iter().filter_map(|source| source.export(set).ok());
+        let found = exports.find_map(|keys| put_keys(command.data(), &keys.dek));
         match found {
             Some(keys) if !known(&keys, &self.sources) => {
                 self.sources.push(Rc::new(keys));

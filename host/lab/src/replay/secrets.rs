@@ -66,7 +66,7 @@ impl Given {
             let own = self.pin.as_ref().ok_or(Reason::Secret)?;
             let now = self.temporary_pin.as_ref().filter(|_| replaces).unwrap_or(own);
             let other = other_pin(now).ok_or(Reason::Secret)?;
-            build(ins, p1, Values { now, other: &other, new: self.new_pin.as_ref().unwrap_or(own), wrong })
+            build(ins, p1, &Values { now, other: &other, new: self.new_pin.as_ref().unwrap_or(own), wrong })
         } else if of(Ef::SIGN_PASSWORD) || (file.is_none() && kind == SecretKind::Password.name()) {
             let own = self.password.as_ref().ok_or(Reason::Secret)?;
             let now = self.temporary_password.as_ref().filter(|_| replaces).unwrap_or(own);
@@ -74,7 +74,7 @@ impl Given {
             build(
                 ins,
                 p1,
-                Values { now, other: &other, new: self.new_password.as_ref().unwrap_or(own), wrong },
+                &Values { now, other: &other, new: self.new_password.as_ref().unwrap_or(own), wrong },
             )
         } else {
             return Err(Reason::Secret);
@@ -160,7 +160,7 @@ struct Values<'s, S> {
     wrong: bool,
 }
 
-fn build<S: Secret>(ins: u8, p1: u8, values: Values<'_, S>) -> CommandApdu {
+fn build<S: Secret>(ins: u8, p1: u8, values: &Values<'_, S>) -> CommandApdu {
     let used = if values.wrong { values.other } else { values.now };
     // The target is replaced by the recorded P2.
     match (ins, p1) {
