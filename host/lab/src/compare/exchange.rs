@@ -132,7 +132,9 @@ pub fn joined(exchanges: &[ExchangeRecord]) -> Vec<Joined> {
                 continue;
             }
             let wrong_le = last.answer.as_ref().is_some_and(|(_, sw)| sw.right_le().is_some());
-            if wrong_le && last.header == header && record.plain.is_none() {
+            // A wrapped command has moved the MAC chain, so one with another Le is a command of its own.
+            let wrapped = record.plain.is_some() || is_secured(header[0]);
+            if wrong_le && last.header == header && !wrapped {
                 last.answer = answer;
                 continue;
             }
@@ -153,6 +155,15 @@ pub fn joined(exchanges: &[ExchangeRecord]) -> Vec<Joined> {
         });
     }
     out
+}
+
+/// Whether a class byte shows GlobalPlatform secure messaging.
+pub(crate) const fn is_secured(class: u8) -> bool {
+    if class & 0x40 == 0 {
+        class & 0x0C == 0x04
+    } else {
+        class & 0x20 != 0
+    }
 }
 
 fn header_of(digits: &str) -> [u8; 4] {

@@ -16,6 +16,9 @@ pub struct RankTest {
 /// approximation.
 const EXACT_UP_TO: usize = 40;
 
+/// The normal approximation is good from this length of the shorter row on (Mann and Whitney 1947, section 4).
+const NORMAL_FROM: usize = 8;
+
 /// Tests two rows of finite numbers; `None` when one is empty.
 pub fn rank_test(first: &[f64], second: &[f64]) -> Option<RankTest> {
     if first.is_empty() || second.is_empty() {
@@ -28,11 +31,13 @@ pub fn rank_test(first: &[f64], second: &[f64]) -> Option<RankTest> {
     let u = float64(sum) / 2.0 - n * (n + 1.0) / 2.0;
     let is_exact = first.len() + second.len() <= EXACT_UP_TO;
     let p = if is_exact { exact(&ranks, first.len(), sum) } else { approximate(&ranks, n, m, u) };
-    Some(RankTest {
-        second_larger: 1.0 - u / (n * m),
-        p,
-        smallest_p: (2.0 / ways(first.len(), second.len())).min(1.0),
-    })
+    // A few values beside many are too few for the approximation: such a row says nothing.
+    let smallest_p = if is_exact || first.len().min(second.len()) >= NORMAL_FROM {
+        (2.0 / ways(first.len(), second.len())).min(1.0)
+    } else {
+        1.0
+    };
+    Some(RankTest { second_larger: 1.0 - u / (n * m), p, smallest_p })
 }
 
 /// Twice the rank of each value among all, first row first; equal values share the mean of their ranks, which doubled is
@@ -187,6 +192,8 @@ mod tests {
         let test = rank_test(&[1.0, 2.0, 3.0], &[10.0, 11.0, 12.0]).unwrap();
         assert!((test.p - 0.1).abs() < 1e-12 && (test.smallest_p - 0.1).abs() < 1e-12);
         assert_eq!(rank_test(&[], &[1.0]), None);
+        let many: Vec<f64> = (0..100).map(f64::from).collect();
+        assert!(rank_test(&[500.0, 501.0], &many).unwrap().smallest_p > 0.99);
     }
 
     /// Holm 1979; the row is that of R's `p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")`.

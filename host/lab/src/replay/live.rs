@@ -18,6 +18,7 @@ use jpkise_wire::scp03::{
 use super::plan::Reason;
 use super::ring::Ring;
 use super::stage::Stage;
+use crate::compare::exchange::is_secured;
 use crate::run::line::authenticate;
 use crate::simulator::StartError;
 use crate::suite::model::OpenFault;
@@ -113,7 +114,7 @@ impl<'c> Live<'c> {
             let [_, ins, p1] = [class, byte(bytes, 1), byte(bytes, 2)];
             let selects = ins == 0xA4 && p1 == 0x04 && answer.sw.is_success();
             // A secured class that was refused has ended the session (Amendment D 6.2.2).
-            if selects || (class & 0x0C == 0x04 && !answer.sw.is_success()) {
+            if selects || (is_secured(class) && !answer.sw.is_success()) {
                 *self.session(class) = Session::None;
             }
         }

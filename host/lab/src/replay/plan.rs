@@ -12,7 +12,7 @@ use jpkise_wire::StatusWord;
 use serde::Serialize;
 
 use super::ring::Ring;
-use crate::compare::exchange::{joined, makes_a_key, Joined};
+use crate::compare::exchange::{is_secured, joined, makes_a_key, Joined};
 use crate::suite::model::OpenFault;
 
 const INS_STORE_DATA: u8 = 0xE2;
@@ -234,14 +234,6 @@ fn undecoded(recording: &[Recorded]) -> Vec<Decoded> {
     };
     let decoded = |r: &Recorded| Decoded { line: r.line, name: String::new(), sw: None, finding: finding(r) };
     recording.iter().map(decoded).collect()
-}
-
-const fn is_secured(class: u8) -> bool {
-    if class & 0x40 == 0 {
-        class & 0x0C == 0x04
-    } else {
-        class & 0x20 != 0
-    }
 }
 
 fn bytes(record: &ExchangeRecord) -> Option<Vec<u8>> {
