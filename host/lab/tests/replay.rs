@@ -101,6 +101,19 @@ fn a_run_of_the_lab_replays_on_cards_with_other_keys_and_nothing_differs() {
 }
 
 #[test]
+fn a_new_pin_is_that_of_the_card_that_was_changed_and_of_no_other() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    record(file.path(), &["jpki-secrets"], &[]);
+    let mut given = given();
+    given.new_pin = Some(Pin::new("9753").unwrap());
+    given.new_password = Some(Password::new("NEW456").unwrap());
+    let mut cards = KeptCards::new(Profile::default(), Tape::default(), None).unwrap();
+    let found = again(&read(file.path()), &mut cards, &mut ring(), &mut given, ALL);
+    assert_eq!((found.different, found.different_after_gap), (0, 0), "{:?}", found.items);
+    assert!(found.same > 100);
+}
+
+#[test]
 fn a_fault_of_the_card_shows_at_the_exchange_that_meets_it() {
     let file = tempfile::NamedTempFile::new().unwrap();
     record(

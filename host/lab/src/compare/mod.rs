@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod exchange;
 pub mod figures;
 mod page;
+mod parts;
 pub mod rank;
 
 use std::collections::BTreeMap;

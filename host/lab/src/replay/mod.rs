@@ -151,6 +151,7 @@ pub fn replay(
 ) -> Result<(), ReplayError> {
     let steps = plan::plan(records, ring)?;
     found.exchanges = steps.iter().filter(|step| matches!(step, Step::Unit(_))).count();
+    let fresh = (false, given.duplicate());
     let mut again = Again {
         live: Live::new(stage),
         ring,
@@ -162,7 +163,7 @@ pub fn replay(
         allowance: Allowance { new_keys: terms.other_keys, other_nonces: false },
         gap: false,
         elsewhere: false,
-        made: BTreeMap::from([(CardState::Fresh.to_string(), false)]),
+        made: BTreeMap::from([(CardState::Fresh.to_string(), fresh)]),
         pieces: Vec::new(),
         public_keys: PublicKeys::default(),
     };
@@ -200,8 +201,8 @@ struct Again<'a> {
     gap: bool,
     /// The recording goes on with a card that is not here.
     elsewhere: bool,
-    /// States of simulated cards, and whether something was left out on the way to them.
-    made: BTreeMap<String, bool>,
+    /// States of simulated cards: whether something was left out on the way to them, and the values that they have.
+    made: BTreeMap<String, (bool, Given)>,
     /// Segments of a long command, whose last one is still to come.
     pieces: Vec<Unit>,
     public_keys: PublicKeys,
@@ -247,7 +248,10 @@ impl Again<'_> {
         self.given.forget_temporary();
         self.told(recorded, &atr);
         // A state that was made with something left out stays so; another card is not touched by it.
-        self.gap = *self.made.entry(state.to_owned()).or_insert(self.gap);
+        let now = || (self.gap, self.given.duplicate());
+        let (gap, given) = self.made.entry(state.to_owned()).or_insert_with(now);
+        self.gap = *gap;
+        *self.given = given.duplicate();
         Ok(())
     }
 

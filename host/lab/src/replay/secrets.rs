@@ -86,6 +86,18 @@ impl Given {
         Ok(command)
     }
 
+    /// The same values once more: those of a card that is kept.
+    pub(super) fn duplicate(&self) -> Self {
+        Self {
+            pin: self.pin.as_ref().map(Pin::duplicate),
+            password: self.password.as_ref().map(Password::duplicate),
+            new_pin: self.new_pin.as_ref().map(Pin::duplicate),
+            new_password: self.new_password.as_ref().map(Password::duplicate),
+            temporary_pin: None,
+            temporary_password: None,
+        }
+    }
+
     /// Temporary secrets do not outlive the card's session.
     pub(super) fn forget_temporary(&mut self) {
         self.temporary_pin = None;
