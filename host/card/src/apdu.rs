@@ -24,6 +24,10 @@ pub enum SecretKind {
 }
 
 impl SecretKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::Pin, Self::Password, Self::ReferenceData, Self::Temporary, Self::Key, Self::Malformed];
+
     /// Stable name for traces.
     pub const fn name(self) -> &'static str {
         match self {

@@ -49,6 +49,14 @@ impl Language {
         }
     }
 
+    /// Its language tag.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Ja => "ja",
+            Self::En => "en",
+        }
+    }
+
     fn identifier(self) -> LanguageIdentifier {
         match self {
             Self::Ja => langid!("ja"),

@@ -11,6 +11,7 @@
 //! {"index":3,…,"name":"PUT KEY","header":"84D80081","command":"84D8…","response":"…","sw":"9000",
 //!  "plain":{"header":"80D80081","length":70,"secret":"key"}}
 //! {"time_us":90211,"reset":"3B…"}
+//! {"time_us":90304,"reset":"3B…","card":"active(01) active(02)"}
 //! ```
 
 mod record;

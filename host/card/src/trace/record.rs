@@ -28,6 +28,9 @@ pub enum Record {
         time_us: u64,
         /// The new ATR, hexadecimal.
         reset: String,
+        /// Where a simulated card was put in the place of the one before: the state that it was kept in.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        card: Option<String>,
     },
 }
 

@@ -84,7 +84,7 @@ impl Observer for Recorder {
 
     fn reset(&mut self, atr: &[u8]) {
         let time_us = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
-        lock(&self.sink).write(&Record::Reset { time_us, reset: hex::encode_upper(atr) });
+        lock(&self.sink).write(&Record::Reset { time_us, reset: hex::encode_upper(atr), card: None });
     }
 }
 
@@ -122,6 +122,6 @@ impl<F: FnMut(&str)> Observer for Watcher<F> {
 
     fn reset(&mut self, atr: &[u8]) {
         let time_us = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
-        (self.show)(&render(&Record::Reset { time_us, reset: hex::encode_upper(atr) }));
+        (self.show)(&render(&Record::Reset { time_us, reset: hex::encode_upper(atr), card: None }));
     }
 }

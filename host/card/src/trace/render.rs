@@ -21,8 +21,14 @@ pub fn render(record: &Record) -> String {
             let when = start.started.as_deref().unwrap_or("");
             writeln!(out, "{} {}\n    ATR {}", start.reader, when, spaced(&start.atr))
         }
-        Record::Reset { time_us, reset } => {
-            writeln!(out, "       {}           reset\n    ATR {}", milliseconds(*time_us), spaced(reset))
+        Record::Reset { time_us, reset, card } => {
+            let card = card.as_ref().map(|card| format!("  [card: {card}]")).unwrap_or_default();
+            writeln!(
+                out,
+                "       {}           reset{card}\n    ATR {}",
+                milliseconds(*time_us),
+                spaced(reset)
+            )
         }
         Record::Exchange(exchange) => write_exchange(&mut out, exchange),
     };

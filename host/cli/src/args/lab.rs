@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{CardArgs, KeyArgs, VectorsArgs};
+use super::{CardArgs, KeyArgs, SecretArgs, VectorsArgs};
 
 /// `jpkise lab`.
 #[derive(Debug, Subcommand)]
@@ -15,6 +15,11 @@ pub enum LabVerb {
     Fuzz(LabFuzzArgs),
     /// The suites there are.
     Suites,
+    /// Evidence of two runs or more side by side.
+    Compare(LabCompareArgs),
+    /// A recording done again.
+    // Large beside the others, and made once a run.
+    Replay(Box<LabReplayArgs>),
     /// Known answers.
     Vectors(VectorsArgs),
 }
@@ -39,6 +44,52 @@ pub struct LabFuzzArgs {
     /// What the runs on all verbs share.
     #[command(flatten)]
     pub lab: LabArgs,
+}
+
+/// `jpkise lab compare`.
+#[derive(Debug, Args)]
+pub struct LabCompareArgs {
+    /// Evidence folders or reports, the reference first.
+    #[arg(value_name = "FOLDER[#TARGET]", required = true)]
+    pub evidence: Vec<String>,
+    /// Where the page goes.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Compare evidence that was changed.
+    #[arg(long)]
+    pub despite_changes: bool,
+    /// Only what is worse counts.
+    #[arg(long)]
+    pub worse_only: bool,
+    /// Slower figures count too.
+    #[arg(long, value_name = "PERCENT")]
+    pub slower: Option<f64>,
+}
+
+/// `jpkise lab replay`.
+#[derive(Debug, Args)]
+pub struct LabReplayArgs {
+    /// Recorded traces.
+    #[arg(value_name = "TRACE", required = true)]
+    pub traces: Vec<PathBuf>,
+    /// The card has other key pairs than the recorded one.
+    #[arg(long)]
+    pub other_keys: bool,
+    /// The card that may be changed.
+    #[arg(long, value_name = "CARD")]
+    pub destructive: Option<String>,
+    /// Even for good.
+    #[arg(long, requires = "destructive")]
+    pub for_good: bool,
+    /// The card.
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// Keys of the recorded sessions, and of the card's.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// PIN and password.
+    #[command(flatten)]
+    pub secrets: SecretArgs,
 }
 
 /// What `run` and `fuzz` share.

@@ -25,7 +25,7 @@ pub use jpki::{
     SchemeName, SecretArgs, SignArgs, StatusArgs, VerifyArgs, Which,
 };
 pub use lab::LabArgs;
-pub use lab::LabVerb;
+pub use lab::{LabCompareArgs, LabReplayArgs, LabVerb};
 pub use omapi::{OmapiArgs, OmapiRunArgs, OmapiVerb};
 pub use vectors::VectorsArgs;
 

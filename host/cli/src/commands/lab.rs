@@ -55,6 +55,8 @@ pub fn run(app: &App, verb: &LabVerb) -> Result<(), CliError> {
         }
         LabVerb::Fuzz(arguments) => go(app, items(&["fuzz"])?, Vec::new(), &arguments.lab),
         LabVerb::Suites => list(app),
+        LabVerb::Replay(arguments) => super::lab_replay::run(app, arguments),
+        LabVerb::Compare(arguments) => super::lab_compare::run(app, arguments),
         LabVerb::Vectors(arguments) => super::vectors::run(app, arguments),
     }
 }
@@ -146,16 +148,8 @@ fn go(app: &App, items: Vec<Item>, only: Vec<String>, arguments: &LabArgs) -> Re
     let mut report = RunReport::new(now, seed, titles, finished);
     report.stopped = stop.load(Ordering::Relaxed);
     let language = app.messages.language();
-    // The page's words are asked for from another place than this thread's messages.
-    let messages = Messages::new(language);
-    let say = move |key: &str, values: &[(String, String)]| {
-        let mut text = Text::new(key);
-        for (name, value) in values {
-            text = text.with_named(name, value);
-        }
-        messages.say(&text)
-    };
-    let words = Words { language: if language == Language::Ja { "ja" } else { "en" }, say: &say };
+    let say = speaker(language);
+    let words = Words { language: language.tag(), say: &say };
     let written = report::write(&out, &report, &words, &traces);
     conclude(app, &report, &out)?;
     written.map_err(not_written)?;
@@ -164,6 +158,18 @@ fn go(app: &App, items: Vec<Item>, only: Vec<String>, arguments: &LabArgs) -> Re
         return Err(CliError::new(Exit::Internal, text).detail(error).next(Text::new("lab-rec-out")));
     }
     verdict(&report)
+}
+
+/// Words of a page: they are asked for from another place than this thread's messages.
+pub fn speaker(language: Language) -> impl Fn(&str, &[(String, String)]) -> String + Send + Sync {
+    let messages = Messages::new(language);
+    move |key, values| {
+        let mut text = Text::new(key);
+        for (name, value) in values {
+            text = text.with_named(name, value);
+        }
+        messages.say(&text)
+    }
 }
 
 /// Makes the folder and takes away what an earlier run left, so that no mixture of two runs is taken for one.

@@ -17,6 +17,8 @@ use crate::scp03::check_challenge;
 /// Instructions whose P1.b8 chains segments of one long command.
 const CHAINED: [u8; 3] = [0xE4, 0xE6, 0xD8];
 const P1_MORE: u8 = 0x80;
+const INS_DELETE: u8 = 0xE4;
+const P1_ALL_KEYS: u8 = 0xFF;
 
 #[derive(Default)]
 pub(super) struct Channel {
@@ -127,7 +129,8 @@ impl Channel {
     }
 
     pub(super) fn secured(&mut self, command: &CommandApdu, answer: Option<&ResponseApdu>) -> Finding {
-        let chains = CHAINED.contains(&command.ins);
+        // P1 of DELETE is 00 or 80; the JPKI applet's DELETE FILE of all keys has FF there.
+        let chains = CHAINED.contains(&command.ins) && [command.ins, command.p1] != [INS_DELETE, P1_ALL_KEYS];
         if chains && command.p1 & P1_MORE != 0 && answer.is_some_and(|a| a.sw.is_success()) {
             self.segments.extend_from_slice(command.data());
             return Finding::Piece;
@@ -263,4 +266,27 @@ fn check(good: bool) -> Check {
 /// Lc of a short command.
 fn lc(command: &CommandApdu) -> u8 {
     u8::try_from(command.data().len()).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_p1_of_a_long_command_announces_a_segment() {
+        let answer = ResponseApdu::from(StatusWord::SUCCESS);
+        for (name, header, is_piece) in [
+            ("DELETE, more segments", [0x84, 0xE4, 0x80, 0x00], true),
+            ("DELETE", [0x84, 0xE4, 0x00, 0x80], false),
+            // The JPKI applet's command for all keys, whose P1 has b8 set as well.
+            ("DELETE FILE", [0x84, 0xE4, 0xFF, 0x00], false),
+            ("PUT KEY, more segments", [0x84, 0xD8, 0xB0, 0x81], true),
+            ("INSTALL, more segments", [0x84, 0xE6, 0x8C, 0x00], true),
+        ] {
+            let [cla, ins, p1, p2] = header;
+            let command = CommandApdu::new(cla, ins, p1, p2).with_data([0; 8]);
+            let finding = Channel::default().secured(&command, Some(&answer));
+            assert_eq!(finding == Finding::Piece, is_piece, "{name}");
+        }
+    }
 }

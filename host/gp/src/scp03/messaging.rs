@@ -109,8 +109,8 @@ impl SecureMessaging {
         self.keys.is_none()
     }
 
-    /// Changes what answers carry from here on; commands stay as they are.
-    pub(crate) fn set_level(&mut self, level: SecurityLevel) {
+    /// Changes what answers carry from here on, after BEGIN or END R-MAC SESSION; commands stay as they are.
+    pub fn set_level(&mut self, level: SecurityLevel) {
         self.level = level;
     }
 

@@ -1,4 +1,5 @@
 //! The page for people: `templates/report.html`, filled in. Everything a card or a file said is escaped by the engine.
+//! Other pages of the lab are made by the same [`engine`] and share the style.
 
 use std::sync::Arc;
 
@@ -13,10 +14,11 @@ use super::RunReport;
 use crate::run::{CaseResult, Verdict};
 
 const TEMPLATE: &str = include_str!("../../templates/report.html");
+const STYLE: &str = include_str!("../../templates/style.css");
 
 /// The page could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("report.html: {0}")]
+#[error("the page: {0}")]
 pub struct HtmlError(#[from] minijinja::Error);
 
 /// Says the message of a key with these values.
@@ -58,15 +60,20 @@ struct FigureView {
     plots: Vec<String>,
 }
 
-/// Makes the page.
-pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> {
+/// The engine with one template and the style; `dynamic` are the keys of texts that the template puts together.
+pub(crate) fn engine(
+    words: &Words<'_>,
+    name: &'static str,
+    template: &'static str,
+    dynamic: &[&str],
+) -> Result<Environment<'static>, HtmlError> {
     let mut engine = Environment::new();
     engine.set_auto_escape_callback(|_| AutoEscape::Html);
     engine.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    engine.add_template("report.html", TEMPLATE)?;
+    engine.add_template("style.css", STYLE)?;
+    engine.add_template(name, template)?;
     // The engine wants functions that live as long as it may: the words that the template uses are said beforehand.
-    let said = said(words);
-    let language = words.language.to_owned();
+    let said = said(words, template, dynamic);
     engine.add_function("t", move |key: String, values: Kwargs| -> Result<Value, minijinja::Error> {
         let mut text = said.iter().find(|(k, _)| *k == key).map_or(key, |(_, text)| text.clone());
         for name in values.args() {
@@ -83,6 +90,13 @@ pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> 
             format!("{value:.3}")
         }
     });
+    Ok(engine)
+}
+
+/// Makes the page.
+pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> {
+    let engine = engine(words, "report.html", TEMPLATE, &DYNAMIC)?;
+    let language = words.language.to_owned();
     let is_japanese = language == "ja";
     let suites = suites(report, is_japanese);
     let totals: Vec<[usize; 4]> = (0..report.targets.len())
@@ -105,10 +119,10 @@ fn placeholder(name: &str) -> String {
 }
 
 /// Keys that the template asks for, with their texts.
-fn said(words: &Words<'_>) -> Arc<Vec<(String, String)>> {
+fn said(words: &Words<'_>, template: &'static str, dynamic: &[&str]) -> Arc<Vec<(String, String)>> {
     let mut keys: Vec<&str> =
-        TEMPLATE.split("t(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    keys.extend(DYNAMIC);
+        template.split("t(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    keys.extend(dynamic);
     let values: Vec<(String, String)> =
         VALUES.iter().map(|name| ((*name).to_owned(), placeholder(name))).collect();
     Arc::new(keys.into_iter().map(|key| (key.to_owned(), (words.say)(key, &values))).collect())

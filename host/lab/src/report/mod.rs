@@ -25,6 +25,7 @@ use crate::files::{write_whole, FileError};
 use crate::run::TargetReport;
 
 pub use environment::environment;
+pub(crate) use html::engine;
 pub use html::{html, HtmlError, Words};
 pub use junit::junit;
 pub use statistics::Summary;

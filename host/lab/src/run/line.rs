@@ -149,7 +149,7 @@ fn ask(
 }
 
 /// EXTERNAL AUTHENTICATE with any level byte, right or wrong (Amendment D 1.1.2 section 7.1.2).
-fn authenticate(
+pub(crate) fn authenticate(
     channel: LogicalChannel,
     level: u8,
     host_cryptogram: &[u8],

@@ -16,6 +16,9 @@ use super::state::{issuer_aid, Maker};
 use super::tape::Tape;
 use crate::suite::model::{CardState, Changes, Need};
 
+/// In a trace: a card kept by a suite of code, in no state that has a name.
+pub const UNNAMED: &str = "unnamed";
+
 /// A simulated card in a process, on the Java Card VM.
 pub struct SimulatedBench {
     /// What the card is like while a case runs.
@@ -31,18 +34,26 @@ pub struct SimulatedBench {
 }
 
 /// A card whose interface can be changed while a suite holds it.
-struct Switched {
-    card: GpSe,
-    contactless: Rc<Cell<bool>>,
+pub(crate) struct Switched {
+    pub(crate) card: GpSe,
+    pub(crate) contactless: Rc<Cell<bool>>,
+}
+
+impl Switched {
+    fn switch(&mut self) {
+        let interface = if self.contactless.get() { Interface::Contactless } else { Interface::Contact };
+        self.card.set_interface(interface);
+    }
 }
 
 impl Transport for Switched {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, jpkise_card::TransportError> {
-        let interface = if self.contactless.get() { Interface::Contactless } else { Interface::Contact };
-        self.card.set_interface(interface);
+        self.switch();
         self.card.transmit(command)
     }
     fn reset(&mut self) -> Result<Vec<u8>, jpkise_card::TransportError> {
+        // The ATR is that of the interface.
+        self.switch();
         self.card.reset()
     }
     fn atr(&self) -> &[u8] {
@@ -78,7 +89,7 @@ impl SimulatedBench {
 
     /// Starts a clone of a card that was kept.
     pub fn restore(&mut self, kept: jpkise_jcvm::Card) -> Result<(), BenchError> {
-        self.restore_as(self.profile.clone(), kept)
+        self.restore_as(self.profile.clone(), kept, None)
     }
 
     /// From now on cases run on a card of this profile; states that are made already stay as they are.
@@ -86,10 +97,16 @@ impl SimulatedBench {
         self.profile = profile;
     }
 
-    fn restore_as(&mut self, profile: Profile, kept: jpkise_jcvm::Card) -> Result<(), BenchError> {
+    fn restore_as(
+        &mut self,
+        profile: Profile,
+        kept: jpkise_jcvm::Card,
+        state: Option<CardState>,
+    ) -> Result<(), BenchError> {
         self.contactless.set(false);
         let runtime = Jcvm::with_card(kept);
         let (card, memory) = put_in(profile, runtime, &self.tape, &self.contactless)?;
+        self.tape.put_in(card.atr(), &state.map_or(UNNAMED.to_owned(), |state| state.to_string()));
         self.card = card;
         self.memory = memory;
         Ok(())
@@ -109,7 +126,7 @@ impl SimulatedBench {
         let Some((kept, mut values)) = self.made.get(&before).cloned() else {
             return Err(BenchError::state(state, "the state before it is missing"));
         };
-        self.restore_as(self.faultless.clone(), kept)?;
+        self.restore_as(self.faultless.clone(), kept, Some(before))?;
         self.maker.step(&mut self.card, state, &mut values)?;
         self.made.insert(state, (self.memory.card(), values));
         Ok(())
@@ -154,7 +171,7 @@ impl Bench for SimulatedBench {
         let Some((kept, values)) = self.made.get(&state).cloned() else {
             return Err(BenchError::state(state, "it was not kept"));
         };
-        self.restore(kept)?;
+        self.restore_as(self.profile.clone(), kept, Some(state))?;
         Ok(values)
     }
 

@@ -94,6 +94,14 @@ impl Tape {
         self.0.borrow().headers.clone()
     }
 
+    /// A simulated card takes the place of the one before; `state` is the one that it was kept in.
+    pub fn put_in(&self, atr: &[u8], state: &str) {
+        let mut inner = self.0.borrow_mut();
+        let time_us = inner.opened.map_or(0, |o| u64::try_from(o.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let record = Record::Reset { time_us, reset: hex::encode_upper(atr), card: Some(state.to_owned()) };
+        inner.write(&record);
+    }
+
     /// The first error met while writing.
     pub fn finish(&self) -> std::io::Result<()> {
         let mut inner = self.0.borrow_mut();
@@ -147,7 +155,7 @@ impl Observer for Tape {
     fn reset(&mut self, atr: &[u8]) {
         let mut inner = self.0.borrow_mut();
         let time_us = inner.opened.map_or(0, |o| u64::try_from(o.elapsed().as_micros()).unwrap_or(u64::MAX));
-        let record = Record::Reset { time_us, reset: hex::encode_upper(atr) };
+        let record = Record::Reset { time_us, reset: hex::encode_upper(atr), card: None };
         inner.write(&record);
     }
 }

@@ -8,7 +8,7 @@ mod life;
 mod personalize;
 mod pin;
 mod plan_view;
-mod secret;
+pub mod secret;
 mod sign;
 mod status;
 mod verify;

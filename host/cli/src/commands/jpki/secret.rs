@@ -100,15 +100,24 @@ impl<'a> Secrets<'a> {
 
     fn get(&mut self, key: KeyRef, wanted: Wanted) -> Result<Given, CliError> {
         let text = self.text(key, wanted)?;
-        Given::parse(key, &text).map_err(|error| {
-            let what = match error {
-                SecretError::Pin => "err-form-pin",
-                SecretError::PasswordLength => "err-form-password-length",
-                SecretError::PasswordCharacters => "err-form-password-characters",
-                _ => "err-form-password-mixture",
-            };
-            CliError::new(Exit::Usage, Text::new(what)).next(Text::new("rec-form"))
-        })
+        parse(key, &text)
+    }
+
+    /// Values that may be missing, in the order PIN, password, new PIN, new password: lines that are not empty, else the
+    /// environment. Nothing is asked.
+    pub fn all_given(&mut self) -> Result<[Option<Given>; 4], CliError> {
+        let mut take = |key, wanted| {
+            let line = self.lines.as_mut().and_then(VecDeque::pop_front);
+            let variable = || std::env::var(variable(key, wanted)).ok().map(Zeroizing::new);
+            let text = if self.lines.is_some() { line } else { variable() };
+            text.filter(|text| !text.is_empty()).map(|text| parse(key, &text)).transpose()
+        };
+        Ok([
+            take(KeyRef::Auth, Wanted::Current)?,
+            take(KeyRef::Sign, Wanted::Current)?,
+            take(KeyRef::Auth, Wanted::New)?,
+            take(KeyRef::Sign, Wanted::New)?,
+        ])
     }
 
     fn text(&mut self, key: KeyRef, wanted: Wanted) -> Result<Zeroizing<String>, CliError> {
@@ -208,6 +217,18 @@ impl<'a> Secrets<'a> {
         self.app.talk(&Text::new("jpki-tries").nested("secret", name(key)).count("tries", tries.into()));
         Ok(tries)
     }
+}
+
+fn parse(key: KeyRef, text: &str) -> Result<Given, CliError> {
+    Given::parse(key, text).map_err(|error| {
+        let what = match error {
+            SecretError::Pin => "err-form-pin",
+            SecretError::PasswordLength => "err-form-password-length",
+            SecretError::PasswordCharacters => "err-form-password-characters",
+            _ => "err-form-password-mixture",
+        };
+        CliError::new(Exit::Usage, Text::new(what)).next(Text::new("rec-form"))
+    })
 }
 
 /// PIN or password, as people call it.
