@@ -1,5 +1,7 @@
 //! The page for people: `templates/report.html`, filled in. Everything a card or a file said is escaped by the engine.
 
+mod findings;
+
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
@@ -92,6 +94,8 @@ pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> 
         language,
         report => Value::from(Serde(report)),
         suites => Value::from(Serde(&suites)),
+        findings => Value::from(Serde(findings::findings(report, &suites))),
+        differences => Value::from(Serde(findings::differences(report, &suites))),
         totals,
         good => report.is_good(),
         figures => Value::from(Serde(figures(report, words))),
@@ -115,7 +119,7 @@ fn said(words: &Words<'_>) -> Arc<Vec<(String, String)>> {
 }
 
 /// Names of values that texts of the page may carry.
-const VALUES: [&str; 3] = ["count", "detail", "number"];
+const VALUES: [&str; 4] = ["count", "detail", "line", "number"];
 
 /// Keys that the template puts together.
 const DYNAMIC: [&str; 12] = [
