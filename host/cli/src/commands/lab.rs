@@ -1,7 +1,7 @@
 //! `jpkise lab`: suites on one card or several, and the folder of evidence they leave.
 
 use std::fs::File;
-use std::io::LineWriter;
+use std::io::{LineWriter, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,17 +10,18 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jpkise_card::pcsc::{find_reader, list_readers, Reader};
-use jpkise_card::trace::{create_file, StartRecord};
+use jpkise_card::trace::{create_file, StartRecord, Watcher};
 use jpkise_gp::keys::{KeySource, KeySpec, KeySpecError, SoftwareKeys};
 use jpkise_gpse::Profile;
 use jpkise_lab::report::{self, ReportError, RunReport, SuiteTitle, Words};
 use jpkise_lab::run::bench::{Bench, BenchError, TargetKind};
 use jpkise_lab::run::identity::card_id;
 use jpkise_lab::run::reader::{ReaderBench, ReaderOptions};
-use jpkise_lab::run::runner::{self, Event, Item, Options, Target};
+use jpkise_lab::run::runner::{self, Event, Item, Options, Planned, Target};
 use jpkise_lab::run::simulated::SimulatedBench;
-use jpkise_lab::run::{Skip, Tape, TargetReport, Verdict};
+use jpkise_lab::run::{Mismatch, Skip, Tape, TargetReport, Verdict};
 use jpkise_lab::simulator::{self, ProfileSource, StartError};
+use jpkise_lab::suite::model::Changes;
 use jpkise_lab::{suite, suites};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
@@ -50,7 +51,7 @@ pub fn run(app: &App, verb: &LabVerb) -> Result<(), CliError> {
             } else {
                 arguments.suites.iter().map(String::as_str).collect()
             };
-            let items = items(&names)?;
+            let items = chosen(items(&names)?, &arguments.only)?;
             go(app, items, arguments.only.clone(), &arguments.lab)
         }
         LabVerb::Fuzz(arguments) => go(app, items(&["fuzz"])?, Vec::new(), &arguments.lab),
@@ -66,7 +67,7 @@ fn list(app: &App) -> Result<(), CliError> {
     for name in suites::NAMES {
         let items = items(&[name])?;
         let title = titles(&items).remove(0);
-        let cases: usize = items.iter().map(Item::cases).sum();
+        let cases: usize = items.iter().map(|item| item.cases().len()).sum();
         let words = match app.messages.language() {
             Language::Ja => &title.title_ja,
             Language::En => &title.title,
@@ -81,14 +82,39 @@ fn list(app: &App) -> Result<(), CliError> {
     app.json(&json!({ "suites": all }))
 }
 
-/// Suites by name, or by file where the name is that of one.
+/// Suites of which a case is to be run. A beginning that is none of any case is a slip: nothing would be run, and
+/// nothing fail.
+fn chosen(mut items: Vec<Item>, only: &[String]) -> Result<Vec<Item>, CliError> {
+    let cases: Vec<String> = items.iter().flat_map(Item::cases).map(|planned| planned.case).collect();
+    for name in only {
+        if !cases.iter().any(|case| case.starts_with(name)) {
+            let alike = |case: &String| case.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
+            // The first of those that have most in common.
+            let near = cases.iter().rev().max_by_key(|case| alike(case));
+            let mut error = CliError::new(Exit::Usage, Text::new("lab-err-only").with("name", name));
+            if let Some(near) = near {
+                error = error.next(Text::new("lab-rec-only").with("near", near));
+            }
+            return Err(error);
+        }
+    }
+    let is_wanted = |case: &String| only.is_empty() || only.iter().any(|name| case.starts_with(name));
+    items.retain(|item| item.cases().iter().any(|planned| is_wanted(&planned.case)));
+    Ok(items)
+}
+
+/// Suites by name, or by file where the name is that of one; each once.
 fn items(names: &[&str]) -> Result<Vec<Item>, CliError> {
-    let mut all = Vec::new();
-    for name in names {
+    let mut all: Vec<Item> = Vec::new();
+    let mut sources: Vec<(String, &str)> = Vec::new();
+    for (place, name) in names.iter().enumerate() {
+        if names[..place].contains(name) {
+            continue;
+        }
         let found = match suites::find(name) {
             Some(found) => found,
             None if Path::new(name).extension().is_some_and(|e| e == "toml") || Path::new(name).exists() => {
-                let text = std::fs::read_to_string(name).map_err(|error| {
+                let text = read_text(Path::new(name)).map_err(|error| {
                     CliError::new(Exit::Usage, Text::new("lab-err-file").with("path", name))
                         .detail(error.to_string())
                 })?;
@@ -100,12 +126,33 @@ fn items(names: &[&str]) -> Result<Vec<Item>, CliError> {
                 return Err(CliError::new(Exit::Usage, text).next(known));
             }
         };
-        all.extend(found.map_err(|errors| {
+        let mut found = found.map_err(|errors| {
             let text = Text::new("lab-err-schema").with("path", name).count("count", errors.0.len() as u64);
             CliError::new(Exit::Usage, text).detail(errors.to_string()).next(Text::new("lab-rec-schema"))
-        })?);
+        })?;
+        // A part of a suite that travels with the program may be named beside the whole.
+        if suites::find(name).is_some() {
+            found.retain(|item| sources.iter().all(|(id, _)| id != item.id()));
+        }
+        for item in &found {
+            if let Some((id, other)) = sources.iter().find(|(id, other)| id == item.id() && other != name) {
+                let text =
+                    Text::new("lab-err-same-name").with("suite", id).with("one", other).with("two", name);
+                return Err(CliError::new(Exit::Usage, text));
+            }
+        }
+        sources.extend(found.iter().map(|item| (item.id().to_owned(), *name)));
+        all.extend(found);
     }
     Ok(all)
+}
+
+/// A file as text, as far as the reader of suites takes it: a device would be read until memory ends.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let limit = suite::read::MAX_FILE as u64 + 1;
+    File::open(path)?.take(limit).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn titles(items: &[Item]) -> Vec<SuiteTitle> {
@@ -124,6 +171,12 @@ fn titles(items: &[Item]) -> Vec<SuiteTitle> {
 }
 
 fn go(app: &App, items: Vec<Item>, only: Vec<String>, arguments: &LabArgs) -> Result<(), CliError> {
+    if app.global.trace.is_some() {
+        return Err(CliError::new(Exit::Usage, Text::new("lab-err-trace")).next(Text::new("lab-rec-trace")));
+    }
+    if app.global.dry_run {
+        return plan(app, &items, &only);
+    }
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
     prepare(&out)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -172,6 +225,32 @@ pub fn speaker(language: Language) -> impl Fn(&str, &[(String, String)]) -> Stri
     }
 }
 
+/// What would be run, in the order of the suites. Nothing is opened, nothing written.
+fn plan(app: &App, items: &[Item], only: &[String]) -> Result<(), CliError> {
+    let mut cases: Vec<Planned<'_>> = items.iter().flat_map(Item::cases).collect();
+    cases.retain(|c| only.is_empty() || only.iter().any(|only| c.case.starts_with(only)));
+    let width = cases.iter().map(|c| c.case.chars().count()).max().unwrap_or_default();
+    let is_japanese = app.messages.language() == Language::Ja;
+    for planned in &cases {
+        let name = planned.name_ja.filter(|_| is_japanese).unwrap_or(planned.name);
+        let change = match planned.changes {
+            Changes::Nothing => String::new(),
+            Changes::Content => format!(" [{}]", app.messages.get("lab-plan-content")),
+            Changes::ForGood => format!(" [{}]", app.messages.get("lab-plan-for-good")),
+        };
+        app.result(&format!("{:width$}  {name}{change}", planned.case))?;
+    }
+    app.result(&app.messages.say(&Text::new("lab-plan").count("count", cases.len() as u64)))?;
+    let object = |planned: &Planned<'_>| {
+        let needs: Vec<&str> = planned.needs.iter().map(|need| need.name()).collect();
+        json!({
+            "case": planned.case, "name": planned.name, "state": planned.state.to_string(),
+            "changes": planned.changes.name(), "needs": needs,
+        })
+    };
+    app.json(&json!({ "dry_run": true, "cases": cases.iter().map(object).collect::<Vec<_>>() }))
+}
+
 /// Makes the folder and takes away what an earlier run left, so that no mixture of two runs is taken for one.
 fn prepare(out: &Path) -> Result<(), CliError> {
     let failed = |path: &Path| {
@@ -207,7 +286,7 @@ fn targets(
     now: OffsetDateTime,
 ) -> Result<(Vec<Target>, Vec<PathBuf>), CliError> {
     let mut wanted = app.global.reader.clone();
-    if wanted.is_empty() && !arguments.card.is_simulated() {
+    if wanted.is_empty() && arguments.simulated() == 0 {
         wanted.extend(app.reader());
     }
     let mut targets = Vec::new();
@@ -220,18 +299,26 @@ fn targets(
                 let text = Text::new("lab-err-twice").with("name", &reader.name);
                 return Err(CliError::new(Exit::Usage, text));
             }
-            let keys = issuer_keys(app, arguments, false)?;
+            let keys = issuer_keys(app, arguments, None)?;
             let (file, path) = trace_file(out, traces.len())?;
             traces.push(path);
-            targets.push(real(arguments, reader, keys, file, now));
+            targets.push(real(app, arguments, reader, keys, file, now));
         }
     }
-    if arguments.card.is_simulated() || targets.is_empty() {
-        let keys = issuer_keys(app, arguments, true)?;
+    let simulated_cards = arguments.simulated().max(usize::from(targets.is_empty()));
+    for index in 0..simulated_cards {
+        let path = arguments.profile.get(index).cloned();
+        // One card is "sim"; several go by their profiles.
+        let stem = path.as_ref().and_then(|p| p.file_stem()).filter(|_| simulated_cards > 1);
+        let stem = stem.map_or("sim".into(), |stem| stem.to_string_lossy());
+        let taken = |name: &str| targets.iter().any(|t: &Target| t.name == name);
+        let names = std::iter::once(stem.to_string()).chain((2..).map(|n| format!("{stem}-{n}")));
+        let name = names.into_iter().find(|name| !taken(name)).unwrap_or_default();
+        let profile = ProfileSource::from(path).profile().map_err(StartError::from)?;
+        let keys = issuer_keys(app, arguments, Some(&profile))?;
         let (file, path) = trace_file(out, traces.len())?;
         traces.push(path);
-        let source = ProfileSource::from(arguments.card.simulated.profile.clone());
-        targets.push(simulated(source.profile().map_err(StartError::from)?, keys, file, now));
+        targets.push(simulated(app, name, profile, keys, file, now));
     }
     Ok((targets, traces))
 }
@@ -247,7 +334,17 @@ fn started(now: OffsetDateTime) -> Option<String> {
     now.format(&Rfc3339).ok()
 }
 
+/// Writes the trace, and shows the exchanges to who asked for it.
+fn tape(file: File, start: &StartRecord, verbose: bool) -> Tape {
+    let tape = Tape::to(LineWriter::new(file), start);
+    if verbose {
+        tape.show_to(Box::new(Watcher::new(talk_line)));
+    }
+    tape
+}
+
 fn real(
+    app: &App,
     arguments: &LabArgs,
     reader: Reader,
     keys: Option<SoftwareKeys>,
@@ -262,31 +359,44 @@ fn real(
         patience: PATIENCE,
     };
     let name = reader.name.clone();
+    let verbose = app.global.verbose;
     let open = move || {
         let start = StartRecord::new(&reader.name, reader.atr.as_deref().unwrap_or_default(), started(now));
-        let tape = Tape::to(LineWriter::new(file), &start);
+        let tape = tape(file, &start, verbose);
         let keys = keys.map(|keys| Rc::new(keys) as Rc<dyn KeySource>);
         Ok(Box::new(ReaderBench::open(options, keys, tape, now)?) as Box<dyn Bench>)
     };
     Target { name, kind: TargetKind::Reader, open: Box::new(open) }
 }
 
-fn simulated(profile: Profile, keys: Option<SoftwareKeys>, file: File, now: OffsetDateTime) -> Target {
+fn simulated(
+    app: &App,
+    name: String,
+    profile: Profile,
+    keys: Option<SoftwareKeys>,
+    file: File,
+    now: OffsetDateTime,
+) -> Target {
+    let verbose = app.global.verbose;
     let open = move || {
         let start = StartRecord::new("simulated GP-SE (jcvm)", &[], started(now));
-        let tape = Tape::to(LineWriter::new(file), &start);
+        let tape = tape(file, &start, verbose);
         let keys = match keys {
             Some(keys) => keys,
             None => simulator::test_keys().map_err(|e| BenchError::Open(e.to_string()))?,
         };
         Ok(Box::new(SimulatedBench::new(profile, Rc::new(keys), tape, now)?) as Box<dyn Bench>)
     };
-    Target { name: "sim".to_owned(), kind: TargetKind::Simulated, open: Box::new(open) }
+    Target { name, kind: TargetKind::Simulated, open: Box::new(open) }
 }
 
-/// Keys of the issuer security domain as named; on a real card the published ones only with `--lab`, and none at all
-/// where none are named: then cases that need a channel are not run.
-fn issuer_keys(app: &App, arguments: &LabArgs, is_simulated: bool) -> Result<Option<SoftwareKeys>, CliError> {
+/// Keys of the issuer security domain as named, else those of the simulated card's profile. On a real card the published
+/// ones only with `--lab`, and none at all where none are named: then cases that need a channel are not run.
+fn issuer_keys(
+    app: &App,
+    arguments: &LabArgs,
+    simulated: Option<&Profile>,
+) -> Result<Option<SoftwareKeys>, CliError> {
     let named = &arguments.keys;
     let options = KeySpec {
         key: named.key.clone().map(Zeroizing::new),
@@ -299,13 +409,16 @@ fn issuer_keys(app: &App, arguments: &LabArgs, is_simulated: bool) -> Result<Opt
     let environment = KeySpec::from_environment(|name| std::env::var(name).ok());
     let keys = match KeySpec::first_of(options, named.key_file.as_deref(), environment) {
         Ok((spec, _)) => spec.keys()?,
-        Err(KeySpecError::Missing) if is_simulated || app.global.lab => {
+        Err(KeySpecError::Missing) if simulated.is_some() => {
+            return Ok(simulated.and_then(simulator::profile_keys));
+        }
+        Err(KeySpecError::Missing) if app.global.lab => {
             simulator::test_keys().map_err(|e| CliError::internal(e.to_string()))?
         }
         Err(KeySpecError::Missing) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if keys.has_published_key() && !is_simulated && !app.global.lab {
+    if keys.has_published_key() && simulated.is_none() && !app.global.lab {
         return Err(CliError::new(Exit::Policy, Text::new("err-test-key")).next(Text::new("rec-test-key")));
     }
     Ok(Some(keys))
@@ -349,15 +462,30 @@ fn watch(app: &App, names: &[String], events: &std::sync::mpsc::Receiver<Event>)
 fn bad_line(app: &App, target: &str, case: &str, verdict: &Verdict) -> Option<String> {
     let what = match verdict {
         Verdict::Failed { step, line, doing, mismatches } => {
-            let place = if *line > 0 { format!("step {step} (line {line}), {doing}") } else { doing.clone() };
-            let first = mismatches.first().map(ToString::to_string).unwrap_or_default();
-            format!("{place}: {first}")
+            let step = match line {
+                0 => doing.clone(),
+                _ => app
+                    .messages
+                    .say(&Text::new("lab-step").with("number", step).with("line", line).with("doing", doing)),
+            };
+            let first = mismatches.first().map(|m| difference(app, m)).unwrap_or_default();
+            app.messages.say(&Text::new("lab-failed-step").with("step", step).with("difference", first))
         }
         Verdict::Broken { why } => why.clone(),
         _ => return None,
     };
     let verdict = app.messages.get(&format!("lab-verdict-{}", verdict.id()));
     Some(format!("{verdict}: {target}: {case}: {what}"))
+}
+
+fn difference(app: &App, mismatch: &Mismatch) -> String {
+    let say = |key: &str, values: &[(String, String)]| {
+        let text = Text::new(key);
+        app.messages.say(&values.iter().fold(text, |text, (name, value)| text.with_named(name, value)))
+    };
+    let word = |text: &str| report::terms::localized(text, &say);
+    let text = Text::new("lab-difference").with("place", word(&mismatch.place));
+    app.messages.say(&text.with("expected", word(&mismatch.expected)).with("found", word(&mismatch.found)))
 }
 
 /// The table of suites and targets, and where the report is.

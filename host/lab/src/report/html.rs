@@ -1,6 +1,9 @@
 //! The page for people: `templates/report.html`, filled in. Everything a card or a file said is escaped by the engine.
 //! Other pages of the lab are made by the same [`engine`] and share the style.
 
+mod findings;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
@@ -10,6 +13,7 @@ use serde::Serialize;
 
 use super::plots::{distribution, percentiles, Labels, Row};
 use super::statistics::Summary;
+use super::terms::{localized, named, FACTS, FIGURES};
 use super::RunReport;
 use crate::run::{CaseResult, Verdict};
 
@@ -83,6 +87,11 @@ pub(crate) fn engine(
         Ok(Value::from(text))
     });
     engine.add_filter("ms", |ms: f64| format!("{ms:.1}"));
+    for (kind, known) in [("fact", &FACTS[..]), ("figure", &FIGURES[..])] {
+        let names: BTreeMap<&str, String> =
+            known.iter().map(|name| (*name, named(kind, known, name, words.say))).collect();
+        engine.add_filter(kind, move |name: String| names.get(name.as_str()).cloned().unwrap_or(name));
+    }
     engine.add_filter("rate", |value: f64| {
         if value.abs() >= 100.0 {
             format!("{value:.0}")
@@ -95,7 +104,9 @@ pub(crate) fn engine(
 
 /// Makes the page.
 pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> {
-    let engine = engine(words, "report.html", TEMPLATE, &DYNAMIC)?;
+    let mut engine = engine(words, "report.html", TEMPLATE, &DYNAMIC)?;
+    let terms = terms(report, words);
+    engine.add_filter("term", move |text: String| terms.get(&text).cloned().unwrap_or(text));
     let language = words.language.to_owned();
     let is_japanese = language == "ja";
     let suites = suites(report, is_japanese);
@@ -106,11 +117,24 @@ pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> 
         language,
         report => Value::from(Serde(report)),
         suites => Value::from(Serde(&suites)),
+        findings => Value::from(Serde(findings::findings(report, &suites))),
+        differences => Value::from(Serde(findings::differences(report, &suites))),
         totals,
         good => report.is_good(),
         figures => Value::from(Serde(figures(report, words))),
     })?;
     Ok(page)
+}
+
+/// What stands in the differences of a run, in the reader's language.
+fn terms(report: &RunReport, words: &Words<'_>) -> BTreeMap<String, String> {
+    let cases = report.targets.iter().flat_map(|target| &target.cases);
+    let mismatches = cases.filter_map(|case| match &case.verdict {
+        Verdict::Failed { mismatches, .. } => Some(mismatches),
+        _ => None,
+    });
+    let texts = mismatches.flatten().flat_map(|m| [&m.place, &m.expected, &m.found]);
+    texts.map(|text| (text.clone(), localized(text, words.say))).collect()
 }
 
 /// Where a value goes into a text said beforehand. Not a character that a text may hold.
@@ -129,7 +153,7 @@ fn said(words: &Words<'_>, template: &'static str, dynamic: &[&str]) -> Arc<Vec<
 }
 
 /// Names of values that texts of the page may carry.
-const VALUES: [&str; 3] = ["count", "detail", "number"];
+const VALUES: [&str; 4] = ["count", "detail", "line", "number"];
 
 /// Keys that the template puts together.
 const DYNAMIC: [&str; 12] = [

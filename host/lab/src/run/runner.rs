@@ -33,13 +33,52 @@ impl Item {
         }
     }
 
-    /// How many cases it has.
-    pub fn cases(&self) -> usize {
+    /// Its cases, in the order of the file.
+    pub fn cases(&self) -> Vec<Planned<'_>> {
         match self {
-            Self::Data(suite) => suite.cases.len(),
-            Self::Code(coded) => coded.tests.len(),
+            Self::Data(suite) => suite
+                .cases
+                .iter()
+                .map(|case| Planned {
+                    case: format!("{}/{}", suite.id, case.id),
+                    name: &case.name,
+                    name_ja: case.name_ja.as_deref(),
+                    state: case.state,
+                    changes: case.changes,
+                    needs: &case.needs,
+                })
+                .collect(),
+            Self::Code(coded) => coded
+                .tests
+                .iter()
+                .map(|test| Planned {
+                    case: format!("{}/{}", coded.id, test.id),
+                    name: test.name,
+                    name_ja: Some(test.name_ja),
+                    state: test.state,
+                    changes: test.changes,
+                    needs: test.needs,
+                })
+                .collect(),
         }
     }
+}
+
+/// A case before it is run.
+#[derive(Debug, Clone)]
+pub struct Planned<'i> {
+    /// `suite/id`.
+    pub case: String,
+    /// What is tried, in English.
+    pub name: &'i str,
+    /// The same in Japanese, where there is such a text.
+    pub name_ja: Option<&'i str>,
+    /// The state it begins with.
+    pub state: CardState,
+    /// What it leaves on a card.
+    pub changes: Changes,
+    /// What it needs.
+    pub needs: &'i [Need],
 }
 
 /// Opens a bench, in the thread of its target.
@@ -69,6 +108,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether a case, as `suite/id`, is to be run.
+    pub fn wants(&self, case: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| case.starts_with(only))
+    }
+
     /// Whether to stop.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
@@ -185,7 +229,8 @@ impl Worker {
             Ok(mut bench) => {
                 let identity = super::identity::read(bench.as_mut());
                 self.report(|r| r.identity = identity);
-                let cases = items.iter().map(Item::cases).sum();
+                let cases =
+                    items.iter().flat_map(Item::cases).filter(|c| self.options.wants(&c.case)).count();
                 self.tell(Event::Opened { target: target_index, cases });
                 let mut gone = false;
                 for item in items {
@@ -211,8 +256,7 @@ impl Worker {
     }
 
     fn is_wanted(&self, suite: &str, case: &str) -> bool {
-        let name = format!("{suite}/{case}");
-        self.options.only.is_empty() || self.options.only.iter().any(|only| name.starts_with(only))
+        self.options.wants(&format!("{suite}/{case}"))
     }
 
     fn item(&self, bench: &mut dyn Bench, item: &Item, gone: &mut bool) {
@@ -284,7 +328,7 @@ impl Worker {
         for _ in 0..case.repeat {
             let play = Play::new(suite, bench, values.clone(), &mut rng, &mut figures);
             verdict = match play {
-                Ok(mut play) => play.run(&case.preparations, &case.steps),
+                Ok(mut play) => play.run(&case.preparations, &case.steps, case.limit),
                 Err(error) => Verdict::Broken { why: format!("{error:?}") },
             };
             if verdict != Verdict::Passed || self.options.stopped() {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
-use jpkise_card::{CardError, CommandApdu, Expected, ResponseApdu};
+use jpkise_card::{CardError, CommandApdu, Expected, ResponseApdu, Transport, TransportError};
 use jpkise_gp::channel::LogicalChannel;
 use jpkise_gp::keys::{KeySource, SoftwareKeys};
 use jpkise_gp::SecureRandom;
@@ -14,6 +15,7 @@ use rand::RngCore;
 use rand_chacha::ChaCha20Rng;
 
 use super::bench::{Bench, BenchError, Values};
+use super::limit::{milliseconds, CaseTime, TIME_OF_THE_CASE};
 use super::line::{self, Line, LineError, OpenRequest};
 use super::outcome::{Figure, Mismatch, Verdict};
 use crate::suite::model::{Action, Command, Expectation, Open, Place, Step, Suite, TagPath, Via};
@@ -147,31 +149,49 @@ impl<'p> Play<'p> {
         Ok(play)
     }
 
-    /// Preparations, then the steps; the first that does not come out ends it.
-    pub fn run(&mut self, preparations: &[String], steps: &[Step]) -> Verdict {
+    /// Preparations, then the steps, which together may take as long as `limit`; the first that does not come out ends
+    /// it.
+    pub fn run(&mut self, preparations: &[String], steps: &[Step], limit: Option<Duration>) -> Verdict {
         for name in preparations {
             if let Err((line, error)) = self.prepare(name, 0) {
                 return broken_preparation(name, line, &error);
             }
         }
+        let time = CaseTime::start(limit);
+        if limit.is_some() {
+            self.bench.card().transport_mut().set_deadline(time.deadline());
+        }
+        let verdict = self.run_steps(steps, &time);
+        if limit.is_some() {
+            self.bench.card().transport_mut().set_deadline(None);
+        }
+        verdict
+    }
+
+    fn run_steps(&mut self, steps: &[Step], time: &CaseTime) -> Verdict {
         for (index, step) in steps.iter().enumerate() {
-            if let Err(error) = self.step(step, 0) {
-                let doing = doing(step);
-                return match error {
-                    StepError::Differs(mismatches) => {
-                        Verdict::Failed { step: index + 1, line: step.line, doing, mismatches }
-                    }
-                    StepError::Broken(reason) => {
-                        Verdict::Broken { why: format!("line {}: {doing}: {reason}", step.line) }
-                    }
-                    // No answer where one was due is the card's failure.
-                    StepError::Lost(error) => Verdict::Failed {
-                        step: index + 1,
-                        line: step.line,
-                        doing,
-                        mismatches: vec![Mismatch::new("answer", "an answer", error)],
-                    },
-                };
+            let result = self.step(step, 0);
+            let number = index + 1;
+            let took = time.ran_out();
+            let mut mismatches = match result {
+                Ok(()) => Vec::new(),
+                Err(StepError::Differs(mismatches)) => mismatches,
+                Err(StepError::Broken(reason)) => {
+                    return Verdict::Broken { why: format!("line {}: {}: {reason}", step.line, doing(step)) };
+                }
+                // Cut off by the case's own limit: that is what there is to say.
+                Err(StepError::Lost(CardError::Transport(TransportError::Timeout(_)))) if took.is_some() => {
+                    let step = format!("step {number} (line {}), no answer", step.line);
+                    took.iter().map(|took| took.mismatch(&step)).collect()
+                }
+                // No answer where one was due is the card's failure.
+                Err(StepError::Lost(error)) => vec![Mismatch::new("answer", "an answer", error)],
+            };
+            if let Some(took) = took.filter(|_| mismatches.iter().all(|m| m.place != TIME_OF_THE_CASE)) {
+                mismatches.push(took.mismatch(&format!("step {number} (line {})", step.line)));
+            }
+            if !mismatches.is_empty() {
+                return Verdict::Failed { step: number, line: step.line, doing: doing(step), mismatches };
             }
         }
         Verdict::Passed
@@ -221,15 +241,10 @@ impl<'p> Play<'p> {
                     self.values.insert(name.clone(), value);
                 }
             }
-            let limit =
-                step.expect.within.map_or(u64::MAX, |w| u64::try_from(w.as_micros()).unwrap_or(u64::MAX));
-            if sent && micros > limit {
-                let ms = |us: u64| format!("{} ms", us / 1000);
-                mismatches.push(Mismatch::new(
-                    "time to the answer",
-                    format!("at most {}", ms(limit)),
-                    ms(micros),
-                ));
+            let took = Duration::from_micros(micros);
+            if let Some(within) = step.expect.within.filter(|within| sent && took > *within) {
+                let (most, took) = (milliseconds(within), milliseconds(took));
+                mismatches.push(Mismatch::new("time to the answer", format!("at most {most}"), took));
             }
         }
         if mismatches.is_empty() {
@@ -237,7 +252,8 @@ impl<'p> Play<'p> {
                 match check.verify(&mut self.scope()) {
                     Ok(()) => {}
                     Err(crate::suite::CheckFailed::Value(error)) => return Err(error.into()),
-                    Err(wrong) => mismatches.push(Mismatch::new("check", "to hold", wrong)),
+                    Err(crate::suite::CheckFailed::NotSo { differences, .. }) => mismatches
+                        .extend(differences.iter().map(|d| Mismatch::new(&d.place, &d.expected, &d.found))),
                 }
             }
         }
@@ -293,10 +309,9 @@ impl<'p> Play<'p> {
 
     /// Bytes that may be no command: past everything that reads commands, to the card.
     fn raw(&mut self, bytes: &[u8]) -> Result<ResponseApdu, StepError> {
-        use jpkise_card::Transport;
         let answer = self.bench.card().served().transmit(bytes).map_err(CardError::from)?;
         ResponseApdu::parse(&answer)
-            .map_err(|_| StepError::Lost(jpkise_card::TransportError::Malformed(answer.len()).into()))
+            .map_err(|_| StepError::Lost(TransportError::Malformed(answer.len()).into()))
     }
 
     fn send(&mut self, command: &Command) -> Result<(ResponseApdu, Vec<u8>), StepError> {
@@ -430,19 +445,24 @@ impl<'p> Play<'p> {
                 let part = layout.part(name, data.len()).and_then(|(from, to)| data.get(from..to));
                 match part {
                     Some(part) => self.hold(&format!("field {name}"), pattern, part, out)?,
-                    None => out.push(Mismatch::new(format!("field {name}"), pattern, "nothing")),
+                    None => out.push(Mismatch::new(format!("field {name}"), self.shown(pattern), "nothing")),
                 }
             }
         }
         for (path, pattern) in &expect.objects {
             match (object(data, path), pattern) {
                 (Some(value), Some(pattern)) => self.hold(&path.to_string(), pattern, &value, out)?,
-                (None, Some(pattern)) => out.push(Mismatch::new(path, pattern, "no such object")),
+                (None, Some(pattern)) => out.push(Mismatch::new(path, self.shown(pattern), "no such object")),
                 (Some(value), None) => out.push(Mismatch::new(path, "absent", hex::encode_upper(value))),
                 (None, None) => {}
             }
         }
         Ok(())
+    }
+
+    /// A pattern with its values, as far as they are known.
+    fn shown(&mut self, pattern: &Pattern) -> String {
+        abridged(&pattern.shown(&mut self.scope()).unwrap_or_else(|_| pattern.to_string()))
     }
 
     fn hold(

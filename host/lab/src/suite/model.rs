@@ -61,6 +61,8 @@ pub struct Case {
     pub needs: Vec<Need>,
     /// How often the steps are done, for figures.
     pub repeat: u32,
+    /// Longest time that the steps may take altogether, each time they are done.
+    pub limit: Option<Duration>,
 }
 
 /// What a case leaves on the card.
@@ -73,6 +75,20 @@ pub enum Changes {
     Content,
     /// Something that nobody can take back: a locked key version, a terminated card. Likewise.
     ForGood,
+}
+
+impl Changes {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Nothing, Self::Content, Self::ForGood];
+
+    /// Its name in suite files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Content => "content",
+            Self::ForGood => "for-good",
+        }
+    }
 }
 
 /// What a case needs of the card or of the way to it.
