@@ -87,7 +87,7 @@ impl Bench for SlowBench {
     fn keys(&self, _: &str) -> Option<Rc<dyn KeySource>> {
         None
     }
-    fn recover(&mut self) -> Result<(), BenchError> {
+    fn recover(&mut self, _: &std::sync::atomic::AtomicBool) -> Result<(), BenchError> {
         Ok(())
     }
 }

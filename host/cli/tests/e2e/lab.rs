@@ -345,3 +345,25 @@ fn a_named_card_may_be_changed_and_a_pulled_one_ends_in_a_whole_report() {
     assert!(report["targets"][0]["events"].to_string().contains("card lost"));
     Reader::wait_until_empty();
 }
+
+#[test]
+fn ctrl_c_ends_the_wait_for_a_card_that_went_away() {
+    let Some(reader) = Reader::take() else { return };
+    let sim = Sim::start(&reader, &["--leave-after", "300"]);
+    let out = tempfile::tempdir().unwrap();
+    let child = jpkise(&["lab", "run", "soak", "gp", "--seconds", "600", "--lab", "--reader", READERS[0]])
+        .args(["--destructive", "4A504B49-4A504B4953450001", "--out", str_of(out.path())])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(sim.finish().success());
+    let started = Instant::now();
+    let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let output = finish(child, "jpkise lab run");
+    // Twenty seconds is what the lab gives a card to come back.
+    assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
+    assert_eq!(output.status.code(), Some(6), "{}", text(&output));
+    assert_eq!(json(&out.path().join("report.json"))["stopped"], true);
+    Reader::wait_until_empty();
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
 
 use jpkise_card::{Card, CardError, Transport};
 use jpkise_gp::keys::KeySource;
@@ -102,8 +103,8 @@ pub trait Bench {
     /// The key set of that name: `issuer`, `sp`.
     fn keys(&self, name: &str) -> Option<Rc<dyn KeySource>>;
 
-    /// After the card went away: once more, if it comes back within a while.
-    fn recover(&mut self) -> Result<(), BenchError>;
+    /// After the card went away: once more, if it comes back within a while. `stop` ends the waiting.
+    fn recover(&mut self, stop: &AtomicBool) -> Result<(), BenchError>;
 
     /// A copy of the simulated card that can be torn, and its memory; `None` for real ones.
     fn simulated(&mut self) -> Option<&mut super::simulated::SimulatedBench> {

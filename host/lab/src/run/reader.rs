@@ -1,6 +1,7 @@
 //! Cards in readers. States are made by commands each time a case has changed something.
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jpkise_card::pcsc::{wait_for_card, Change, ConnectOptions, PcscTransport, ReaderEvent, Watcher};
@@ -119,18 +120,18 @@ impl ReaderBench {
         }
     }
 
-    /// A new connection, as soon as a card is there that answers.
-    fn reconnect(&mut self) -> Result<LabCard, BenchError> {
+    /// A new connection, as soon as a card is there that answers; an error when it is not in time, or when told to stop.
+    fn reconnect(&mut self, stop: &AtomicBool) -> Result<LabCard, BenchError> {
         let deadline = Instant::now() + self.options.patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             // A connection alone may be one to a card that has left and that the service still shows.
-            let back = wait_for_card(&self.options.reader, left)
+            let back = wait_for_card(&self.options.reader, left.min(STALE))
                 .map_err(|e| BenchError::from(CardError::from(e)))
                 .and_then(|_| connect(&self.options, &self.tape))
                 .and_then(|mut card| card.reset().map(|_| card).map_err(BenchError::from));
             match back {
-                Err(_) if !left.is_zero() => {}
+                Err(_) if !left.is_zero() && !stop.load(Ordering::Relaxed) => {}
                 done => return done,
             }
             if let Some(event) = self.watcher.next_within(left.min(STALE)) {
@@ -234,10 +235,10 @@ impl Bench for ReaderBench {
         self.maker.as_ref()?.keys(name)
     }
 
-    fn recover(&mut self) -> Result<(), BenchError> {
+    fn recover(&mut self, stop: &AtomicBool) -> Result<(), BenchError> {
         self.is_in = None;
         self.note("card lost");
-        self.card = self.reconnect()?;
+        self.card = self.reconnect(stop)?;
         self.note("card back");
         self.identify()
     }

@@ -348,7 +348,7 @@ impl Worker {
         let mut remarks = Vec::new();
         let verdict = match self.obstacle(bench, about, *gone) {
             Some(skip) => Verdict::Skipped(skip),
-            None => match bring(bench, about.state, gone) {
+            None => match bring(bench, about.state, gone, &self.options.stop) {
                 Ok(values) => {
                     bench.tape().begin();
                     let verdict = run(bench, values, &mut remarks);
@@ -368,7 +368,7 @@ impl Worker {
         }
         // A lost card comes back before the next case, or all that follows is said to have met none.
         if !*gone && !verdict.is_good() && bench.card().reset().is_err() {
-            *gone = bench.recover().is_err();
+            *gone = bench.recover(&self.options.stop).is_err();
         }
         let result = CaseResult {
             suite: about.suite.to_owned(),
@@ -407,10 +407,15 @@ impl Worker {
 
 /// Brings the card into the state. One that went away since the case before is waited for, and no fault of this case; the
 /// last says whether it did not come back, or another one in its place.
-fn bring(bench: &mut dyn Bench, state: CardState, gone: &mut bool) -> Result<Values, BenchError> {
+fn bring(
+    bench: &mut dyn Bench,
+    state: CardState,
+    gone: &mut bool,
+    stop: &AtomicBool,
+) -> Result<Values, BenchError> {
     match bench.bring(state) {
         Err(error) if error.is_loss() => {
-            let back = bench.recover();
+            let back = bench.recover(stop);
             *gone = back.is_err();
             back.and_then(|()| bench.bring(state))
         }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use jpkise_card::{Card, Transport};
@@ -207,7 +208,7 @@ impl Bench for SimulatedBench {
         self.maker.keys(name)
     }
 
-    fn recover(&mut self) -> Result<(), BenchError> {
+    fn recover(&mut self, _: &AtomicBool) -> Result<(), BenchError> {
         self.bring(CardState::Fresh).map(drop)
     }
 
