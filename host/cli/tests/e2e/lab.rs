@@ -363,7 +363,8 @@ fn ctrl_c_ends_the_wait_for_a_card_that_went_away() {
     let output = finish(child, "jpkise lab run");
     // Twenty seconds is what the lab gives a card to come back.
     assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
-    assert_eq!(output.status.code(), Some(6), "{}", text(&output));
+    // The case in which it went away has failed; that counts for more than the end before time.
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     assert_eq!(json(&out.path().join("report.json"))["stopped"], true);
     Reader::wait_until_empty();
 }

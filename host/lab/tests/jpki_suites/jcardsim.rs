@@ -176,7 +176,7 @@ impl Bench for JCardSimBench {
         self.maker.keys(name)
     }
 
-    fn recover(&mut self) -> Result<(), BenchError> {
+    fn recover(&mut self, _: &std::sync::atomic::AtomicBool) -> Result<(), BenchError> {
         self.is_in = None;
         self.fresh_start()
     }
