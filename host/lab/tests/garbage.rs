@@ -112,7 +112,7 @@ impl Bench for MadBench {
     fn keys(&self, name: &str) -> Option<Rc<dyn KeySource>> {
         self.maker.keys(name)
     }
-    fn recover(&mut self) -> Result<(), BenchError> {
+    fn recover(&mut self, _: &std::sync::atomic::AtomicBool) -> Result<(), BenchError> {
         self.card.reset().map(drop).map_err(BenchError::from)
     }
 }
