@@ -325,6 +325,24 @@ fn faults_of_applets_show_on_jcardsim_too() {
     }
 }
 
+/// A card that was personalised without a fault has it from the next start on, and a clone of it has none.
+#[test]
+fn faults_begin_with_a_start_and_are_not_of_the_card() {
+    let restored = Jcvm::restore(&Profile::default().jcvm_options(), personalized()).unwrap();
+    let memory = restored.memory();
+    let of = |fault: FaultSet| {
+        let profile = Profile { faults: fault, ..Profile::default() };
+        let runtime = Jcvm::with_card(memory.card());
+        let clone = runtime.memory();
+        (Card::new(GpSe::on_jcvm(profile, runtime).unwrap()), clone)
+    };
+    let well = verified_signature(&mut of(FaultSet::NONE).0);
+    let (mut broken, clone) = of(Fault::PaddingWrong.into());
+    assert_ne!(verified_signature(&mut broken), well);
+    let again = GpSe::on_jcvm(Profile::default(), Jcvm::with_card(clone.card())).unwrap();
+    assert_eq!(verified_signature(&mut Card::new(again)), well);
+}
+
 /// A whole chain runs on a card with any one fault of an applet that a well-behaved client never meets.
 #[test]
 fn faults_that_concern_misuse_leave_the_chain_alone() {

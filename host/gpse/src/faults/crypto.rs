@@ -1,26 +1,30 @@
 //! Public-key arithmetic with a fault: what the applet pads is not what is signed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use jpkise_jcvm::{CardRng, CryptoProvider, RsaCrt, RsaPrivate};
+use jpkise_jcvm::{Card, CardRng, CryptoProvider, RsaCrt, RsaPrivate};
+
+/// One call on a card whose padding is wrong. The card itself computes as before, and so does every clone of it.
+pub(crate) fn with_wrong_padding<T>(card: &mut Card, call: impl FnOnce(&mut Card) -> T) -> T {
+    let sound = card.crypto_mut().clone();
+    *card.crypto_mut() = Arc::new(FaultyCrypto { inner: sound.clone() });
+    let result = call(card);
+    *card.crypto_mut() = sound;
+    result
+}
 
 /// A provider whose RSA private operation changes a block of type 01 into one of type 02 (RFC 8017 section 9.2).
 #[derive(Debug)]
-pub(crate) struct FaultyCrypto {
-    pub inner: Arc<dyn CryptoProvider>,
-    /// Only while this is set; proofs of possession stay right.
-    pub signing: Arc<AtomicBool>,
+struct FaultyCrypto {
+    inner: Arc<dyn CryptoProvider>,
 }
 
-impl FaultyCrypto {
-    fn with_wrong_type(&self, input: &[u8]) -> Vec<u8> {
-        let mut block = input.to_vec();
-        if let ([0, kind @ 1, ..], true) = (block.as_mut_slice(), self.signing.load(Ordering::Relaxed)) {
-            *kind = 2;
-        }
-        block
+fn with_wrong_type(input: &[u8]) -> Vec<u8> {
+    let mut block = input.to_vec();
+    if let [0, kind @ 1, ..] = block.as_mut_slice() {
+        *kind = 2;
     }
+    block
 }
 
 impl CryptoProvider for FaultyCrypto {
@@ -29,11 +33,11 @@ impl CryptoProvider for FaultyCrypto {
     }
 
     fn rsa_raw(&self, modulus: &[u8], exponent: &[u8], input: &[u8]) -> Option<Vec<u8>> {
-        self.inner.rsa_raw(modulus, exponent, &self.with_wrong_type(input))
+        self.inner.rsa_raw(modulus, exponent, &with_wrong_type(input))
     }
 
     fn rsa_crt(&self, key: &RsaCrt, input: &[u8]) -> Option<Vec<u8>> {
-        self.inner.rsa_crt(key, &self.with_wrong_type(input))
+        self.inner.rsa_crt(key, &with_wrong_type(input))
     }
 
     fn rsa_generate(&self, bits: usize, exponent: &[u8], rng: &mut dyn CardRng) -> Option<RsaPrivate> {

@@ -3,7 +3,8 @@
 //! A profile names them in its table `[faults]`; nothing else knows of them. Faults of card manager and secure channel
 //! are asked for where the behaviour is ([`FaultSet::has`]). The applets stay as they are: their faults are a
 //! decorator around the runtime ([`runtime::FaultyRuntime`]), which changes what reaches the applet and what comes back,
-//! and one of the virtual machine's arithmetic ([`crypto::FaultyCrypto`]).
+//! and one of the virtual machine's arithmetic ([`crypto::with_wrong_padding`]). All of them begin when a card is put
+//! together with its profile, on one that was personalised before too.
 
 mod ara;
 pub(crate) mod crypto;

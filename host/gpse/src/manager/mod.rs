@@ -135,8 +135,10 @@ impl GpSe {
         Self::new(profile, Box::<crate::store::MemoryStore>::default(), runtime)
     }
 
-    /// A card whose manager and applets live in one memory: a new one, or the one that was restored.
+    /// A card whose manager and applets live in one memory: a new one, or the one that was restored. The profile's
+    /// faults begin now, those of the virtual machine too.
     pub fn on_jcvm(profile: Profile, runtime: Jcvm) -> Result<Self, TransportError> {
+        let runtime = runtime.with_faults(profile.faults);
         Self::new(profile, runtime.store(), Box::new(runtime))
     }
 

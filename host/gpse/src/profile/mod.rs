@@ -237,7 +237,7 @@ impl Profile {
 impl Profile {
     /// What [`Jcvm::new`](crate::Jcvm::new) makes a card of this profile with.
     pub fn jcvm_options(&self) -> jcvm::Options {
-        jcvm::Options { profile: self.machine.clone(), randomness: self.randomness, faults: self.faults }
+        jcvm::Options { profile: self.machine.clone(), randomness: self.randomness }
     }
 }
 

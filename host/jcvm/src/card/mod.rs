@@ -194,6 +194,11 @@ impl Card {
         self.state.tracer = tracer;
     }
 
+    /// The arithmetic it computes with; another one put in its place is used from the next call on.
+    pub fn crypto_mut(&mut self) -> &mut Arc<dyn CryptoProvider> {
+        &mut self.state.crypto
+    }
+
     /// The memory: regions, write count, power cut.
     pub fn store(&self) -> &Store {
         &self.state.heap.store

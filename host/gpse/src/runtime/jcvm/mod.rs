@@ -11,14 +11,12 @@ mod memory;
 mod services;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
 use std::time::Instant;
 
 use jpkise_card::TransportError;
 use jpkise_jcvm::{
-    default_crypto, Card, CardError, CryptoProvider, FaultKind, LinkError, LinkRule, LoadSnapshotError,
-    NoServices, PackageSummary,
+    default_crypto, Card, CardError, FaultKind, LinkError, LinkRule, LoadSnapshotError, NoServices,
+    PackageSummary,
 };
 use jpkise_wire::{Aid, StatusWord};
 
@@ -29,13 +27,13 @@ use super::{
     Channel, FreeMemory, GpServices, InstallRequest, Interface, Package, Process, Registered, Runtime,
     RuntimeError, SW_IMPORT_MISSING,
 };
-use crate::faults::crypto::FaultyCrypto;
+use crate::faults::crypto::with_wrong_padding;
 use crate::faults::{Fault, FaultSet};
 use crate::random::Randomness;
 use crate::store::region::RegionStore;
 use crate::store::Store;
 
-/// PERFORM SECURITY OPERATION of the JPKI applet, which alone faulty padding concerns.
+/// PERFORM SECURITY OPERATION of the JPKI applet, which alone faulty padding concerns: proofs of possession stay right.
 const INS_COMPUTE_DIGITAL_SIGNATURE: u8 = 0x2A;
 
 /// What a card with this runtime is made of.
@@ -45,20 +43,9 @@ pub struct Options {
     pub profile: jpkise_jcvm::Profile,
     /// Where keys and challenges come from.
     pub randomness: Randomness,
-    /// Faults of its arithmetic; others are no business of a runtime.
-    pub faults: FaultSet,
 }
 
 impl Options {
-    fn crypto(&self) -> (Arc<dyn CryptoProvider>, Option<Arc<AtomicBool>>) {
-        let crypto = default_crypto();
-        if !self.faults.has(Fault::PaddingWrong) {
-            return (crypto, None);
-        }
-        let signing = Arc::<AtomicBool>::default();
-        (Arc::new(FaultyCrypto { inner: crypto, signing: Arc::clone(&signing) }), Some(signing))
-    }
-
     fn random(&self) -> jpkise_jcvm::Random {
         match self.randomness {
             Randomness::System => jpkise_jcvm::Random::System,
@@ -73,32 +60,36 @@ pub struct Jcvm {
     memory: Memory,
     /// Since when no command is answered: a command used up its budget.
     mute: Option<TransportError>,
-    /// Told to faulty arithmetic: whether COMPUTE DIGITAL SIGNATURE runs.
-    signing: Option<Arc<AtomicBool>>,
+    /// Faults of its arithmetic; others are no business of a runtime.
+    faults: FaultSet,
 }
 
 impl Jcvm {
     /// A new card with these CAPs (concatenated components or JAR) in its ROM, in an order in which imports come first.
     pub fn new(options: &Options, rom: &[&[u8]]) -> Result<Self, CardError> {
-        let (crypto, signing) = options.crypto();
-        let mut card = Card::with(options.profile.clone(), crypto, options.random())?;
+        let mut card = Card::with(options.profile.clone(), default_crypto(), options.random())?;
         for cap in rom {
             card.load(cap)?;
         }
-        Ok(Self { signing, ..Self::with_card(card) })
+        Ok(Self::with_card(card))
     }
 
     /// The card that [`Memory::save`] has left in a file. Of the profile's sizes only those of volatile memory count.
     pub fn restore(options: &Options, path: &Path) -> Result<Self, LoadSnapshotError> {
         let profile = options.profile.clone();
-        let (crypto, signing) = options.crypto();
-        let card = Card::load_snapshot(path, profile, crypto, options.random())?;
-        Ok(Self { signing, ..Self::with_card(card) })
+        let card = Card::load_snapshot(path, profile, default_crypto(), options.random())?;
+        Ok(Self::with_card(card))
     }
 
     /// Around a card that is there already, a clone of [`Memory::card`] for example.
     pub fn with_card(card: Card) -> Self {
-        Self { memory: Memory::new(card), mute: None, signing: None }
+        Self { memory: Memory::new(card), mute: None, faults: FaultSet::NONE }
+    }
+
+    /// With faults of its arithmetic. They are not the card's: they end with this value.
+    #[must_use]
+    pub fn with_faults(self, faults: FaultSet) -> Self {
+        Self { faults, ..self }
     }
 
     /// The card's memory, which stays within reach when the runtime has gone into a [`GpSe`](crate::GpSe).
@@ -247,16 +238,20 @@ impl Runtime for Jcvm {
         command: &Process<'_>,
         services: &mut dyn GpServices,
     ) -> Result<Vec<u8>, RuntimeError> {
-        if let Some(signing) = &self.signing {
-            signing.store(command.apdu.get(1) == Some(&INS_COMPUTE_DIGITAL_SIGNATURE), Ordering::Relaxed);
-        }
+        let signs = command.apdu.get(1) == Some(&INS_COMPUTE_DIGITAL_SIGNATURE);
+        let pads_wrongly = signs && self.faults.has(Fault::PaddingWrong);
         let command = jpkise_jcvm::Process {
             channel: command.channel.number(),
             contactless: command.interface == Interface::Contactless,
             apdu: command.apdu,
             selecting: command.selecting,
         };
-        self.call_with(services, |card, bridge| card.process(&command, bridge))
+        self.call_with(services, |card, bridge| {
+            if pads_wrongly {
+                return with_wrong_padding(card, |card| card.process(&command, bridge));
+            }
+            card.process(&command, bridge)
+        })
     }
 
     fn takes_personalization(&mut self, instance: Aid) -> Result<bool, RuntimeError> {
