@@ -271,6 +271,10 @@ impl<T: Transport> Transport for Served<'_, T> {
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
     }
+
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.0.transport.set_deadline(deadline);
+    }
 }
 
 /// A command we did not make, marked for what it may hide. Nobody told us whether secure messaging enciphers it, so a

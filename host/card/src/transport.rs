@@ -1,7 +1,7 @@
 //! The seam to a card: bytes out, bytes back.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a transport and the card behind it can carry. Data, not behaviour: the exchange chooses by it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,6 +71,13 @@ pub trait Transport {
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
+
+    /// From now on every call ends at this moment at the latest, with [`TransportError::Timeout`]; `None` leaves the
+    /// transport's own limits alone. One that bounds its calls by other means may ignore it, as this default does:
+    /// whoever sets a deadline looks at the clock after each call.
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        let _ = deadline;
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -88,5 +95,8 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     }
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        (**self).set_deadline(deadline);
     }
 }

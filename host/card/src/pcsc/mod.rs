@@ -15,7 +15,7 @@ pub use changes::Change;
 pub use readers::{find_reader, list_readers, wait_for_card, wait_until, FindReaderError, Reader, Usage};
 pub use watcher::{ReaderEvent, Watcher};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pcsc::{Context, Error, Scope};
 
@@ -50,6 +50,7 @@ pub struct PcscTransport {
     atr: Vec<u8>,
     capabilities: Capabilities,
     options: ConnectOptions,
+    deadline: Option<Instant>,
 }
 
 impl PcscTransport {
@@ -57,7 +58,7 @@ impl PcscTransport {
     pub fn connect(reader: &str, options: ConnectOptions) -> Result<Self, TransportError> {
         let mut worker = Worker::spawn(reader.to_owned(), options.exclusive);
         let Opened { atr, capabilities, .. } = worker.opened(options.connect_timeout)?;
-        Ok(Self { worker, name: reader.to_owned(), atr, capabilities, options })
+        Ok(Self { worker, name: reader.to_owned(), atr, capabilities, options, deadline: None })
     }
 
     /// Begins a transaction: until its end no other program reaches the card. Never hold one while a person types.
@@ -73,11 +74,13 @@ impl PcscTransport {
 
 impl Transport for PcscTransport {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        self.worker.call(Request::Transmit(command.to_vec().into()), self.options.transmit_timeout)
+        let limit = within(self.options.transmit_timeout, self.deadline)?;
+        self.worker.call(Request::Transmit(command.to_vec().into()), limit)
     }
 
     fn reset(&mut self) -> Result<Vec<u8>, TransportError> {
-        self.atr = self.worker.call(Request::Reset, self.options.connect_timeout)?;
+        let limit = within(self.options.connect_timeout, self.deadline)?;
+        self.atr = self.worker.call(Request::Reset, limit)?;
         Ok(self.atr.clone())
     }
 
@@ -91,6 +94,20 @@ impl Transport for PcscTransport {
 
     fn capabilities(&self) -> Capabilities {
         self.capabilities
+    }
+
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+}
+
+/// The shorter of a call's own limit and what is left until the deadline. Behind it nothing is begun: the connection
+/// stays whole.
+fn within(limit: Duration, deadline: Option<Instant>) -> Result<Duration, TransportError> {
+    let Some(deadline) = deadline else { return Ok(limit) };
+    match deadline.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(TransportError::Timeout(Duration::ZERO)),
+        left => Ok(limit.min(left)),
     }
 }
 
@@ -129,6 +146,16 @@ mod tests {
         ] {
             assert_eq!(transport_error(error, "R").to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_deadline_shortens_a_limit_and_never_lengthens_it() {
+        let (short, long) = (Duration::from_millis(1), Duration::from_secs(3600));
+        let soon = Some(Instant::now() + Duration::from_secs(600));
+        assert_eq!(within(short, None).unwrap(), short);
+        assert_eq!(within(short, soon).unwrap(), short);
+        assert!(within(long, soon).unwrap() <= Duration::from_secs(600));
+        assert!(matches!(within(long, Some(Instant::now())), Err(TransportError::Timeout(Duration::ZERO))));
     }
 
     #[test]

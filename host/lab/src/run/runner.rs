@@ -284,7 +284,7 @@ impl Worker {
         for _ in 0..case.repeat {
             let play = Play::new(suite, bench, values.clone(), &mut rng, &mut figures);
             verdict = match play {
-                Ok(mut play) => play.run(&case.preparations, &case.steps),
+                Ok(mut play) => play.run(&case.preparations, &case.steps, case.limit),
                 Err(error) => Verdict::Broken { why: format!("{error:?}") },
             };
             if verdict != Verdict::Passed || self.options.stopped() {

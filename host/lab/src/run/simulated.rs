@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Instant;
 
 use jpkise_card::{Card, Transport};
 use jpkise_gp::keys::KeySource;
@@ -64,6 +65,9 @@ impl Transport for Switched {
     }
     fn capabilities(&self) -> jpkise_card::Capabilities {
         self.card.capabilities()
+    }
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.card.set_deadline(deadline);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use jpkise_card::{CardError, CommandApdu, Expected, ResponseApdu};
+use jpkise_card::{CardError, CommandApdu, Expected, ResponseApdu, Transport, TransportError};
 use jpkise_gp::channel::LogicalChannel;
 use jpkise_gp::keys::{KeySource, SoftwareKeys};
 use jpkise_gp::SecureRandom;
@@ -25,6 +26,51 @@ const P1_BY_NAME: u8 = 0x04;
 
 /// Longest way of preparations within preparations.
 const MAX_DEPTH: usize = 16;
+
+/// Place of the mismatch of a case that took too long.
+const TIME_OF_THE_CASE: &str = "time of the case";
+
+/// Since when a case's steps run, and how long they may.
+struct CaseTime {
+    started: Instant,
+    limit: Option<Duration>,
+}
+
+/// More than was allowed.
+struct TooLong {
+    took: Duration,
+    limit: Duration,
+}
+
+impl CaseTime {
+    fn deadline(&self) -> Option<Instant> {
+        self.started.checked_add(self.limit?)
+    }
+
+    fn ran_out(&self) -> Option<TooLong> {
+        let took = self.started.elapsed();
+        let limit = self.limit.filter(|limit| took >= *limit)?;
+        Some(TooLong { took, limit })
+    }
+}
+
+impl TooLong {
+    fn mismatch(&self, when: &str) -> Mismatch {
+        let found = format!("{} by {when}", milliseconds(self.took));
+        Mismatch::new(TIME_OF_THE_CASE, format!("at most {}", milliseconds(self.limit)), found)
+    }
+}
+
+/// Whole where the time is.
+fn milliseconds(time: Duration) -> String {
+    let micros = time.as_micros();
+    if micros % 1000 == 0 {
+        format!("{} ms", micros / 1000)
+    } else {
+        // What went beyond a limit must not read as the limit.
+        format!("{}.{} ms", micros.div_ceil(100) / 10, micros.div_ceil(100) % 10)
+    }
+}
 
 /// Why a step did not come out.
 #[derive(Debug)]
@@ -147,31 +193,49 @@ impl<'p> Play<'p> {
         Ok(play)
     }
 
-    /// Preparations, then the steps; the first that does not come out ends it.
-    pub fn run(&mut self, preparations: &[String], steps: &[Step]) -> Verdict {
+    /// Preparations, then the steps, which together may take as long as `limit`; the first that does not come out ends
+    /// it.
+    pub fn run(&mut self, preparations: &[String], steps: &[Step], limit: Option<Duration>) -> Verdict {
         for name in preparations {
             if let Err((line, error)) = self.prepare(name, 0) {
                 return broken_preparation(name, line, &error);
             }
         }
+        let time = CaseTime { started: Instant::now(), limit };
+        if limit.is_some() {
+            self.bench.card().transport_mut().set_deadline(time.deadline());
+        }
+        let verdict = self.run_steps(steps, &time);
+        if limit.is_some() {
+            self.bench.card().transport_mut().set_deadline(None);
+        }
+        verdict
+    }
+
+    fn run_steps(&mut self, steps: &[Step], time: &CaseTime) -> Verdict {
         for (index, step) in steps.iter().enumerate() {
-            if let Err(error) = self.step(step, 0) {
-                let doing = doing(step);
-                return match error {
-                    StepError::Differs(mismatches) => {
-                        Verdict::Failed { step: index + 1, line: step.line, doing, mismatches }
-                    }
-                    StepError::Broken(reason) => {
-                        Verdict::Broken { why: format!("line {}: {doing}: {reason}", step.line) }
-                    }
-                    // No answer where one was due is the card's failure.
-                    StepError::Lost(error) => Verdict::Failed {
-                        step: index + 1,
-                        line: step.line,
-                        doing,
-                        mismatches: vec![Mismatch::new("answer", "an answer", error)],
-                    },
-                };
+            let result = self.step(step, 0);
+            let number = index + 1;
+            let took = time.ran_out();
+            let mut mismatches = match result {
+                Ok(()) => Vec::new(),
+                Err(StepError::Differs(mismatches)) => mismatches,
+                Err(StepError::Broken(reason)) => {
+                    return Verdict::Broken { why: format!("line {}: {}: {reason}", step.line, doing(step)) };
+                }
+                // Cut off by the case's own limit: that is what there is to say.
+                Err(StepError::Lost(CardError::Transport(TransportError::Timeout(_)))) if took.is_some() => {
+                    let step = format!("step {number} (line {}), no answer", step.line);
+                    took.iter().map(|took| took.mismatch(&step)).collect()
+                }
+                // No answer where one was due is the card's failure.
+                Err(StepError::Lost(error)) => vec![Mismatch::new("answer", "an answer", error)],
+            };
+            if let Some(took) = took.filter(|_| mismatches.iter().all(|m| m.place != TIME_OF_THE_CASE)) {
+                mismatches.push(took.mismatch(&format!("step {number} (line {})", step.line)));
+            }
+            if !mismatches.is_empty() {
+                return Verdict::Failed { step: number, line: step.line, doing: doing(step), mismatches };
             }
         }
         Verdict::Passed
@@ -221,15 +285,10 @@ impl<'p> Play<'p> {
                     self.values.insert(name.clone(), value);
                 }
             }
-            let limit =
-                step.expect.within.map_or(u64::MAX, |w| u64::try_from(w.as_micros()).unwrap_or(u64::MAX));
-            if sent && micros > limit {
-                let ms = |us: u64| format!("{} ms", us / 1000);
-                mismatches.push(Mismatch::new(
-                    "time to the answer",
-                    format!("at most {}", ms(limit)),
-                    ms(micros),
-                ));
+            let took = Duration::from_micros(micros);
+            if let Some(within) = step.expect.within.filter(|within| sent && took > *within) {
+                let (most, took) = (milliseconds(within), milliseconds(took));
+                mismatches.push(Mismatch::new("time to the answer", format!("at most {most}"), took));
             }
         }
         if mismatches.is_empty() {
@@ -293,10 +352,9 @@ impl<'p> Play<'p> {
 
     /// Bytes that may be no command: past everything that reads commands, to the card.
     fn raw(&mut self, bytes: &[u8]) -> Result<ResponseApdu, StepError> {
-        use jpkise_card::Transport;
         let answer = self.bench.card().served().transmit(bytes).map_err(CardError::from)?;
         ResponseApdu::parse(&answer)
-            .map_err(|_| StepError::Lost(jpkise_card::TransportError::Malformed(answer.len()).into()))
+            .map_err(|_| StepError::Lost(TransportError::Malformed(answer.len()).into()))
     }
 
     fn send(&mut self, command: &Command) -> Result<(ResponseApdu, Vec<u8>), StepError> {

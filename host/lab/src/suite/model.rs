@@ -61,6 +61,8 @@ pub struct Case {
     pub needs: Vec<Need>,
     /// How often the steps are done, for figures.
     pub repeat: u32,
+    /// Longest time that the steps may take altogether, each time they are done.
+    pub limit: Option<Duration>,
 }
 
 /// What a case leaves on the card.

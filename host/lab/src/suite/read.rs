@@ -5,6 +5,7 @@ mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 use toml::Spanned;
@@ -59,6 +60,7 @@ struct Reader<'r, 's, 't> {
     used: Vec<(String, Range<usize>)>,
     given: Vec<Text>,
     section: String,
+    limit: Option<Duration>,
     row: Option<Row>,
 }
 
@@ -75,6 +77,7 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
             used: Vec::new(),
             given: Vec::new(),
             section: String::new(),
+            limit: None,
             row: None,
         };
         reader.file(Fields::new(table, at));
@@ -92,6 +95,7 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
         self.suite.title_ja = fields.text(self.source, "title-ja").map(|t| t.value);
         self.section = fields.text(self.source, "section").map(|t| t.value).unwrap_or_default();
         self.given = fields.texts(self.source, "given").unwrap_or_default();
+        self.limit = fields.milliseconds(self.source, "timeout-ms");
         for (name, value) in fields.map(self.source, "values") {
             self.defined.insert(name.value.clone());
             let expression = self.bytes(&value);

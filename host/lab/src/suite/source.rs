@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 use toml::Spanned;
@@ -152,12 +153,21 @@ impl<'t> Fields<'t> {
 
     pub(super) fn number(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<u32> {
         let value = self.value(key)?;
-        let number =
-            value.get_ref().as_integer().and_then(|i| u32::from_str_radix(i.as_str(), i.radix()).ok());
+        let number = number(value);
         if number.is_none() {
             source.error(&value.span(), format!("{key} must be a number from 0 on"));
         }
         number
+    }
+
+    /// A time in milliseconds; none at all would be too short for anything.
+    pub(super) fn milliseconds(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<Duration> {
+        let value = self.value(key)?;
+        let ms = number(value).filter(|ms| *ms > 0);
+        if ms.is_none() {
+            source.error(&value.span(), format!("{key} must be a number from 1 on"));
+        }
+        ms.map(|ms| Duration::from_millis(ms.into()))
     }
 
     /// A string or a list of strings.
@@ -218,6 +228,10 @@ impl<'t> Fields<'t> {
     }
 }
 
+fn number(value: &Spanned<DeValue<'_>>) -> Option<u32> {
+    value.get_ref().as_integer().and_then(|i| u32::from_str_radix(i.as_str(), i.radix()).ok())
+}
+
 pub(super) fn entries(source: &mut Source<'_>, table: &DeTable<'_>) -> Vec<(Text, Text)> {
     let mut all: Vec<(Text, Text)> = table
         .iter()
@@ -238,14 +252,11 @@ pub(super) fn text(source: &mut Source<'_>, key: &str, value: &Spanned<DeValue<'
     None
 }
 
-/// The known word that differs least, when it is near enough to be a slip of the finger.
+/// The known word that differs least, when it is near enough to be a slip of the finger, or a word begun and not ended.
 pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    known
-        .iter()
-        .map(|k| (distance(word, k), *k))
-        .min()
-        .filter(|(d, k)| *d <= 2 && *d < k.len())
-        .map(|(_, k)| k)
+    let near = known.iter().map(|k| (distance(word, k), *k)).min();
+    let begun = || known.iter().copied().find(|k| k.strip_prefix(word).is_some_and(|k| k.starts_with('-')));
+    near.filter(|(d, k)| *d <= 2 && *d < k.len()).map(|(_, k)| k).or_else(begun)
 }
 
 /// Letters to change, add or drop.

@@ -114,6 +114,7 @@ impl<'t> Reader<'_, '_, 't> {
         let changes = self.text(&mut fields, "changes").and_then(|t| self.parsed(&t, changes));
         let default = if state == CardState::Any { Changes::Nothing } else { Changes::Content };
         let repeat = fields.number(self.source, "repeat").unwrap_or(1);
+        let limit = fields.milliseconds(self.source, "timeout-ms").or(self.limit);
         let steps = self.steps(&mut fields);
         fields.finish(self.source);
         let line = self.source.line(&place);
@@ -131,6 +132,7 @@ impl<'t> Reader<'_, '_, 't> {
             changes: changes.unwrap_or(default),
             needs,
             repeat: repeat.max(1),
+            limit,
         });
     }
 

@@ -2,7 +2,6 @@
 
 use jpkise_card::SecretKind;
 use jpkise_wire::scp03::SecurityLevel;
-use std::time::Duration;
 use toml::de::DeValue;
 use toml::Spanned;
 
@@ -274,8 +273,8 @@ impl<'t> Reader<'_, '_, 't> {
                 expect.checks.push(check);
             }
         }
-        if let Some(ms) = fields.number(self.source, "within-ms") {
-            expect.within = Some(Duration::from_millis(ms.into()));
+        if let Some(within) = fields.milliseconds(self.source, "within-ms") {
+            expect.within = Some(within);
         }
         expect
     }
