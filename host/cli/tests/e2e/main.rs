@@ -11,6 +11,7 @@ mod in_process;
 mod jpki;
 mod jpki_plan;
 mod lab;
+mod lab_cases;
 mod lab_compare;
 mod pcsc;
 mod pcsc_opensc;
