@@ -27,6 +27,9 @@ lab-err-twice = { $name } is named twice
 lab-err-file = { $path } cannot be read
 lab-err-suite = there is no suite { $name }, nor a file of that name
 lab-rec-suite = Suites: { $names }; or the name of a .toml file
+lab-err-only = no case begins with { $name }
+lab-rec-only = A case is named SUITE/CASE; the nearest is { $near }
+lab-err-same-name = two suites are named { $suite }: that of { $one } and that of { $two }
 lab-err-schema = { $path }: { $count ->
     [one] one mistake
    *[other] { $count } mistakes

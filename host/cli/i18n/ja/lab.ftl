@@ -26,6 +26,9 @@ lab-err-twice = { $name } が 2 回指定されています
 lab-err-file = { $path } を読めません
 lab-err-suite = スイート { $name } もその名前のファイルもありません
 lab-rec-suite = スイート：{ $names }。または .toml ファイルの名前
+lab-err-only = { $name } で始まるケースはありません
+lab-rec-only = ケースは SUITE/CASE の形で指定します。最も近いもの：{ $near }
+lab-err-same-name = スイート名 { $suite } が重複しています：{ $one } と { $two }
 lab-err-schema = { $path }：{ $count ->
    *[other] 誤りが { $count } 個あります
 }

@@ -50,7 +50,7 @@ pub fn run(app: &App, verb: &LabVerb) -> Result<(), CliError> {
             } else {
                 arguments.suites.iter().map(String::as_str).collect()
             };
-            let items = items(&names)?;
+            let items = chosen(items(&names)?, &arguments.only)?;
             go(app, items, arguments.only.clone(), &arguments.lab)
         }
         LabVerb::Fuzz(arguments) => go(app, items(&["fuzz"])?, Vec::new(), &arguments.lab),
@@ -66,7 +66,7 @@ fn list(app: &App) -> Result<(), CliError> {
     for name in suites::NAMES {
         let items = items(&[name])?;
         let title = titles(&items).remove(0);
-        let cases: usize = items.iter().map(Item::cases).sum();
+        let cases: usize = items.iter().map(|item| item.cases().len()).sum();
         let words = match app.messages.language() {
             Language::Ja => &title.title_ja,
             Language::En => &title.title,
@@ -81,10 +81,35 @@ fn list(app: &App) -> Result<(), CliError> {
     app.json(&json!({ "suites": all }))
 }
 
-/// Suites by name, or by file where the name is that of one.
+/// Suites of which a case is to be run. A beginning that is none of any case is a slip: nothing would be run, and
+/// nothing fail.
+fn chosen(mut items: Vec<Item>, only: &[String]) -> Result<Vec<Item>, CliError> {
+    let cases: Vec<String> = items.iter().flat_map(Item::cases).collect();
+    for name in only {
+        if !cases.iter().any(|case| case.starts_with(name)) {
+            let alike = |case: &String| case.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
+            // The first of those that have most in common.
+            let near = cases.iter().rev().max_by_key(|case| alike(case));
+            let mut error = CliError::new(Exit::Usage, Text::new("lab-err-only").with("name", name));
+            if let Some(near) = near {
+                error = error.next(Text::new("lab-rec-only").with("near", near));
+            }
+            return Err(error);
+        }
+    }
+    let is_wanted = |case: &String| only.is_empty() || only.iter().any(|name| case.starts_with(name));
+    items.retain(|item| item.cases().iter().any(is_wanted));
+    Ok(items)
+}
+
+/// Suites by name, or by file where the name is that of one; each once.
 fn items(names: &[&str]) -> Result<Vec<Item>, CliError> {
-    let mut all = Vec::new();
-    for name in names {
+    let mut all: Vec<Item> = Vec::new();
+    let mut sources: Vec<(String, &str)> = Vec::new();
+    for (place, name) in names.iter().enumerate() {
+        if names[..place].contains(name) {
+            continue;
+        }
         let found = match suites::find(name) {
             Some(found) => found,
             None if Path::new(name).extension().is_some_and(|e| e == "toml") || Path::new(name).exists() => {
@@ -100,10 +125,23 @@ fn items(names: &[&str]) -> Result<Vec<Item>, CliError> {
                 return Err(CliError::new(Exit::Usage, text).next(known));
             }
         };
-        all.extend(found.map_err(|errors| {
+        let mut found = found.map_err(|errors| {
             let text = Text::new("lab-err-schema").with("path", name).count("count", errors.0.len() as u64);
             CliError::new(Exit::Usage, text).detail(errors.to_string()).next(Text::new("lab-rec-schema"))
-        })?);
+        })?;
+        // A part of a suite that travels with the program may be named beside the whole.
+        if suites::find(name).is_some() {
+            found.retain(|item| sources.iter().all(|(id, _)| id != item.id()));
+        }
+        for item in &found {
+            if let Some((id, other)) = sources.iter().find(|(id, other)| id == item.id() && other != name) {
+                let text =
+                    Text::new("lab-err-same-name").with("suite", id).with("one", other).with("two", name);
+                return Err(CliError::new(Exit::Usage, text));
+            }
+        }
+        sources.extend(found.iter().map(|item| (item.id().to_owned(), *name)));
+        all.extend(found);
     }
     Ok(all)
 }

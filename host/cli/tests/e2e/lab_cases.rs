@@ -62,3 +62,47 @@ fn a_case_ends_within_its_time_on_a_reader() {
     assert!(sim.interrupt().success());
     Reader::wait_until_empty();
 }
+
+/// What `lab run` says and its exit status; nothing may be left in the folder when it does not begin.
+fn lab(arguments: &[&str]) -> (Option<i32>, String, bool) {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("out");
+    let output =
+        run(jpkise(&["lab", "run", "--sim", "--out", folder.to_str().unwrap(), "--lang", "en"])
+            .args(arguments));
+    (output.status.code(), text(&output), folder.exists())
+}
+
+#[test]
+fn a_choice_of_cases_that_chooses_none_is_refused() {
+    let (code, said, begun) = lab(&["gp", "scp03", "--only", "gp/get-data", "--only", "gp/slect"]);
+    assert_eq!((code, begun), (Some(2), false), "{said}");
+    assert!(said.contains("no case begins with gp/slect"), "{said}");
+    assert!(said.contains("gp/select/isd"), "{said}");
+    let (code, said, _) = lab(&["gp", "--only", "scp03/"]);
+    assert_eq!(code, Some(2), "{said}");
+}
+
+#[test]
+fn suites_without_a_chosen_case_are_not_in_the_report_and_one_named_twice_runs_once() {
+    let (code, said, _) = lab(&["jpki", "jpki-edge", "jpki-edge", "--only", "jpki-edge/9.8/nothing"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("jpki-states"), "{said}");
+    let total: Vec<&str> = said.lines().filter(|line| line.starts_with("total")).collect();
+    assert_eq!(total.len(), 1, "{said}");
+    assert_eq!(total[0].split_whitespace().collect::<Vec<_>>(), ["total", "1", "0", "0", "0"]);
+}
+
+#[test]
+fn two_suites_of_one_name_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.toml");
+    let own = "suite = \"gp\"\ntitle = \"T\"\nsection = \"S\"\n[[case]]\nid = \"a\"\nname = \"A\"\nsteps = [{ reset = true }]\n";
+    fs::write(&path, own).unwrap();
+    let path = path.to_str().unwrap();
+    let (code, said, _) = lab(&["gp", path]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("own.toml") && said.contains("gp"), "{said}");
+    let (code, said, _) = lab(&[path, path]);
+    assert_eq!(code, Some(0), "the same file twice: {said}");
+}

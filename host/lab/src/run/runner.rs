@@ -33,11 +33,11 @@ impl Item {
         }
     }
 
-    /// How many cases it has.
-    pub fn cases(&self) -> usize {
+    /// Its cases as `suite/id`, in the order of the file.
+    pub fn cases(&self) -> Vec<String> {
         match self {
-            Self::Data(suite) => suite.cases.len(),
-            Self::Code(coded) => coded.tests.len(),
+            Self::Data(suite) => suite.cases.iter().map(|c| format!("{}/{}", suite.id, c.id)).collect(),
+            Self::Code(coded) => coded.tests.iter().map(|t| format!("{}/{}", coded.id, t.id)).collect(),
         }
     }
 }
@@ -69,6 +69,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether a case, as `suite/id`, is to be run.
+    pub fn wants(&self, case: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| case.starts_with(only))
+    }
+
     /// Whether to stop.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
@@ -185,7 +190,7 @@ impl Worker {
             Ok(mut bench) => {
                 let identity = super::identity::read(bench.as_mut());
                 self.report(|r| r.identity = identity);
-                let cases = items.iter().map(Item::cases).sum();
+                let cases = items.iter().flat_map(Item::cases).filter(|c| self.options.wants(c)).count();
                 self.tell(Event::Opened { target: target_index, cases });
                 let mut gone = false;
                 for item in items {
@@ -211,8 +216,7 @@ impl Worker {
     }
 
     fn is_wanted(&self, suite: &str, case: &str) -> bool {
-        let name = format!("{suite}/{case}");
-        self.options.only.is_empty() || self.options.only.iter().any(|only| name.starts_with(only))
+        self.options.wants(&format!("{suite}/{case}"))
     }
 
     fn item(&self, bench: &mut dyn Bench, item: &Item, gone: &mut bool) {
