@@ -296,7 +296,8 @@ impl<'p> Play<'p> {
                 match check.verify(&mut self.scope()) {
                     Ok(()) => {}
                     Err(crate::suite::CheckFailed::Value(error)) => return Err(error.into()),
-                    Err(wrong) => mismatches.push(Mismatch::new("check", "to hold", wrong)),
+                    Err(crate::suite::CheckFailed::NotSo { differences, .. }) => mismatches
+                        .extend(differences.iter().map(|d| Mismatch::new(&d.place, &d.expected, &d.found))),
                 }
             }
         }
@@ -488,19 +489,24 @@ impl<'p> Play<'p> {
                 let part = layout.part(name, data.len()).and_then(|(from, to)| data.get(from..to));
                 match part {
                     Some(part) => self.hold(&format!("field {name}"), pattern, part, out)?,
-                    None => out.push(Mismatch::new(format!("field {name}"), pattern, "nothing")),
+                    None => out.push(Mismatch::new(format!("field {name}"), self.shown(pattern), "nothing")),
                 }
             }
         }
         for (path, pattern) in &expect.objects {
             match (object(data, path), pattern) {
                 (Some(value), Some(pattern)) => self.hold(&path.to_string(), pattern, &value, out)?,
-                (None, Some(pattern)) => out.push(Mismatch::new(path, pattern, "no such object")),
+                (None, Some(pattern)) => out.push(Mismatch::new(path, self.shown(pattern), "no such object")),
                 (Some(value), None) => out.push(Mismatch::new(path, "absent", hex::encode_upper(value))),
                 (None, None) => {}
             }
         }
         Ok(())
+    }
+
+    /// A pattern with its values, as far as they are known.
+    fn shown(&mut self, pattern: &Pattern) -> String {
+        abridged(&pattern.shown(&mut self.scope()).unwrap_or_else(|_| pattern.to_string()))
     }
 
     fn hold(

@@ -1,13 +1,17 @@
 //! Checks over captured values: what a pattern cannot say.
 
+use std::fmt;
+
 use jpkise_jpki::verify;
 use jpkise_jpki::Cert;
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use rsa::pss::Pss;
+use rsa::traits::PublicKeyParts;
 use rsa::{BigUint, RsaPublicKey};
 use sha2::{Digest, Sha256};
 
 use super::bytes::{ByteExpression, EvalError, Resolve, Scanner};
+use super::signature;
 
 /// A check: a predicate and its arguments, written `name(a, b)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,17 +21,44 @@ pub struct Check {
     text: String,
 }
 
+/// One way in which what was checked is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The field, by its name.
+    pub place: String,
+    /// What was due in it.
+    pub expected: String,
+    /// What stands in it.
+    pub found: String,
+}
+
+impl Difference {
+    pub(super) fn new(
+        place: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self { place: place.into(), expected: expected.into(), found: found.into() }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} where {} was due", self.place, self.found, self.expected)
+    }
+}
+
 /// A check that came out wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckFailed {
     /// Not so.
-    #[error("{check}: {}", values.iter().map(|v| abridged(v)).collect::<Vec<_>>().join(" / "))]
+    #[error("{check}: {}", differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NotSo {
         /// The check as written.
         check: String,
-        /// What its arguments were.
-        values: Vec<Vec<u8>>,
+        /// Where it is not so; never empty.
+        differences: Vec<Difference>,
     },
     /// An argument has no value.
     #[error(transparent)]
@@ -115,8 +146,45 @@ impl Check {
         if holds(self.predicate, &values) {
             Ok(())
         } else {
-            Err(CheckFailed::NotSo { check: self.text.clone(), values })
+            let mut differences = differences(self.predicate, &values, &self.text);
+            if differences.is_empty() {
+                differences.push(Difference::new(&self.text, "to hold", "does not"));
+            }
+            Err(CheckFailed::NotSo { check: self.text.clone(), differences })
         }
+    }
+}
+
+/// Field by field where the values have fields.
+fn differences(predicate: Predicate, values: &[Vec<u8>], text: &str) -> Vec<Difference> {
+    let value = |index: usize| values.get(index).map(Vec::as_slice).unwrap_or_default();
+    let (a, b, c) = (value(0), value(1), value(2));
+    let one = |expected: String, found: &[u8]| vec![Difference::new(text, expected, abridged(found))];
+    match predicate {
+        Predicate::Equal => {
+            let at = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+            // Long values that begin alike: what tells them apart is further on.
+            if at > 0 && a.len() == b.len() {
+                let place = format!("{text}, at byte {at}");
+                return vec![Difference::new(place, abridged(&b[at..]), abridged(&a[at..]))];
+            }
+            one(abridged(b), a)
+        }
+        Predicate::Differs => one(format!("another value than {}", abridged(b)), a),
+        Predicate::Less => one(format!("less than {}", abridged(b)), a),
+        Predicate::AtMost => one(format!("at most {}", abridged(b)), a),
+        Predicate::Contains => one(format!("{} in it", abridged(b)), a),
+        Predicate::Lacks => one(format!("no {} in it", abridged(b)), a),
+        Predicate::RsaVerbatim => signature::verbatim(a, b, c),
+        Predicate::RsaSha256 => signature::sha256(a, b, c),
+        Predicate::RsaPss => signature::pss(a, b, c),
+        Predicate::Certifies => match Cert::from_der(a).and_then(|certificate| certificate.public_key()) {
+            Ok(key) => {
+                let modulus = key.n().to_bytes_be();
+                vec![Difference::new("key in the certificate", abridged(b), abridged(&modulus))]
+            }
+            Err(error) => vec![Difference::new("certificate", "an X.509 certificate", error.to_string())],
+        },
     }
 }
 
@@ -150,7 +218,7 @@ fn public_key(modulus: &[u8]) -> Option<RsaPublicKey> {
 }
 
 /// Long values end in their digest: enough to tell two apart.
-fn abridged(bytes: &[u8]) -> String {
+pub(super) fn abridged(bytes: &[u8]) -> String {
     const SHOWN: usize = 24;
     if bytes.len() <= SHOWN {
         return hex::encode_upper(bytes);
@@ -198,7 +266,24 @@ mod tests {
             assert_eq!(Check::parse(text).unwrap().verify(&mut Nothing).is_ok(), so, "{text}");
         }
         let wrong = Check::parse("equal(01, 02)").unwrap().verify(&mut Nothing).unwrap_err();
-        assert_eq!(wrong.to_string(), "equal(01, 02): 01 / 02");
+        assert_eq!(wrong.to_string(), "equal(01, 02): equal(01, 02): 01 where 02 was due");
+        for (text, said) in [
+            ("equal(0102, 0103)", "equal(0102, 0103), at byte 1: 02 where 03 was due"),
+            ("equal(01, 0102)", "equal(01, 0102): 01 where 0102 was due"),
+            ("differs(01, 01)", "differs(01, 01): 01 where another value than 01 was due"),
+            ("less(02, 01)", "less(02, 01): 02 where less than 01 was due"),
+            ("contains(02, 01)", "contains(02, 01): 02 where 01 in it was due"),
+            ("lacks(0201, 01)", "lacks(0201, 01): 0201 where no 01 in it was due"),
+            ("certifies(3000, 00)", "certificate: "),
+            ("rsa-pss(00, 00, 00)", "modulus: 0 bits where 1024 to 4096 bits was due"),
+        ] {
+            let CheckFailed::NotSo { differences, .. } =
+                Check::parse(text).unwrap().verify(&mut Nothing).unwrap_err()
+            else {
+                panic!("{text}")
+            };
+            assert!(differences[0].to_string().starts_with(said), "{differences:?}");
+        }
     }
 
     #[test]

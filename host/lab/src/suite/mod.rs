@@ -35,11 +35,12 @@ mod check;
 pub mod model;
 pub mod pattern;
 pub mod read;
+mod signature;
 mod source;
 mod table;
 
 pub use bytes::{ByteExpression, EvalError, Resolve};
-pub use check::{Check, CheckFailed};
+pub use check::{Check, CheckFailed, Difference};
 pub use model::{
     Action, Case, Changes, Command, Expectation, KeySet, Layout, Lengths, Need, Open, OpenFault, Step, Suite,
     SwPattern, Via,

@@ -179,6 +179,22 @@ impl Pattern {
             .collect()
     }
 
+    /// With its values in place of their names, for people.
+    pub fn shown(&self, scope: &mut dyn Resolve) -> Result<String, EvalError> {
+        let parts = self.ready(scope)?;
+        let shown: Vec<String> = parts
+            .iter()
+            .map(|part| match part {
+                Ready::Exact(bytes) => hex::encode_upper(bytes),
+                Ready::Masked(value, mask) => show_masked(*value, *mask),
+                Ready::Any(length, _) => format!("{length} bytes"),
+                Ready::Open(_) if parts.len() == 1 => "any value".to_owned(),
+                Ready::Open(_) => "…".to_owned(),
+            })
+            .collect();
+        Ok(shown.join(" "))
+    }
+
     /// Names under which parts are kept.
     pub fn kept(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|p| match p {
