@@ -8,12 +8,13 @@ use fs4::fs_std::FileExt;
 use jpkise_card::{Card, TransportError};
 use jpkise_gp::keys::SoftwareKeys;
 use jpkise_gpse::profile::{ProfileFileError, JPKI_PACKAGE, TEST_KEY};
+use jpkise_gpse::registry::{KeyData, KEY_DEK, KEY_ENC, KEY_MAC};
 use jpkise_gpse::runtime::jcardsim::{self, LaunchError};
 use jpkise_gpse::runtime::jcvm::Memory;
 use jpkise_gpse::{GpSe, JCardSim, Jcvm, Profile};
 use jpkise_jcvm::store::SnapshotError;
 use jpkise_jcvm::{CardError, LoadSnapshotError};
-use jpkise_wire::scp03::KeyError;
+use jpkise_wire::scp03::{KeyError, StaticKeys};
 
 use crate::dist;
 
@@ -223,6 +224,16 @@ impl KeptCard {
 /// The keys that open it: the public test key, which no real card may keep.
 pub fn test_keys() -> Result<SoftwareKeys, KeyError> {
     SoftwareKeys::same(&TEST_KEY)
+}
+
+/// The keys that open a card of this profile: those of its first key version.
+pub fn profile_keys(profile: &Profile) -> Option<SoftwareKeys> {
+    let version = profile.keys.first()?;
+    let key = |identifier| match &version.keys.get(&identifier)?.data {
+        KeyData::Aes(key) => Some(key.duplicate()),
+        _ => None,
+    };
+    StaticKeys::new(key(KEY_ENC)?, key(KEY_MAC)?, key(KEY_DEK)?).ok().map(SoftwareKeys::new)
 }
 
 #[cfg(test)]

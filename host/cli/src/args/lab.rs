@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 
 use super::{CardArgs, KeyArgs, SecretArgs, VectorsArgs};
 
@@ -36,6 +36,13 @@ pub struct LabRunArgs {
     /// What the runs on all verbs share.
     #[command(flatten)]
     pub lab: LabArgs,
+}
+
+impl LabArgs {
+    /// How many simulated cards are asked for.
+    pub fn simulated(&self) -> usize {
+        self.profile.len().max(self.sim.into())
+    }
 }
 
 /// `jpkise lab fuzz`.
@@ -113,9 +120,12 @@ pub struct LabArgs {
     /// Limit of one exchange, in seconds.
     #[arg(long, value_name = "N", default_value_t = 60, hide_default_value = true)]
     pub timeout: u64,
-    /// The simulated card.
-    #[command(flatten)]
-    pub card: CardArgs,
+    /// A simulated card; once for each.
+    #[arg(long, action = ArgAction::Count, help_heading = "simulated")]
+    pub sim: u8,
+    /// What simulated cards are like, a file for each.
+    #[arg(long, value_name = "FILE", help_heading = "simulated")]
+    pub profile: Vec<PathBuf>,
     /// Keys of the issuer security domain.
     #[command(flatten)]
     pub keys: KeyArgs,

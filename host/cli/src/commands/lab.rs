@@ -245,7 +245,7 @@ fn targets(
     now: OffsetDateTime,
 ) -> Result<(Vec<Target>, Vec<PathBuf>), CliError> {
     let mut wanted = app.global.reader.clone();
-    if wanted.is_empty() && !arguments.card.is_simulated() {
+    if wanted.is_empty() && arguments.simulated() == 0 {
         wanted.extend(app.reader());
     }
     let mut targets = Vec::new();
@@ -258,18 +258,26 @@ fn targets(
                 let text = Text::new("lab-err-twice").with("name", &reader.name);
                 return Err(CliError::new(Exit::Usage, text));
             }
-            let keys = issuer_keys(app, arguments, false)?;
+            let keys = issuer_keys(app, arguments, None)?;
             let (file, path) = trace_file(out, traces.len())?;
             traces.push(path);
             targets.push(real(arguments, reader, keys, file, now));
         }
     }
-    if arguments.card.is_simulated() || targets.is_empty() {
-        let keys = issuer_keys(app, arguments, true)?;
+    let simulated_cards = arguments.simulated().max(usize::from(targets.is_empty()));
+    for index in 0..simulated_cards {
+        let path = arguments.profile.get(index).cloned();
+        // One card is "sim"; several go by their profiles.
+        let stem = path.as_ref().and_then(|p| p.file_stem()).filter(|_| simulated_cards > 1);
+        let stem = stem.map_or("sim".into(), |stem| stem.to_string_lossy());
+        let taken = |name: &str| targets.iter().any(|t: &Target| t.name == name);
+        let names = std::iter::once(stem.to_string()).chain((2..).map(|n| format!("{stem}-{n}")));
+        let name = names.into_iter().find(|name| !taken(name)).unwrap_or_default();
+        let profile = ProfileSource::from(path).profile().map_err(StartError::from)?;
+        let keys = issuer_keys(app, arguments, Some(&profile))?;
         let (file, path) = trace_file(out, traces.len())?;
         traces.push(path);
-        let source = ProfileSource::from(arguments.card.simulated.profile.clone());
-        targets.push(simulated(source.profile().map_err(StartError::from)?, keys, file, now));
+        targets.push(simulated(name, profile, keys, file, now));
     }
     Ok((targets, traces))
 }
@@ -309,7 +317,13 @@ fn real(
     Target { name, kind: TargetKind::Reader, open: Box::new(open) }
 }
 
-fn simulated(profile: Profile, keys: Option<SoftwareKeys>, file: File, now: OffsetDateTime) -> Target {
+fn simulated(
+    name: String,
+    profile: Profile,
+    keys: Option<SoftwareKeys>,
+    file: File,
+    now: OffsetDateTime,
+) -> Target {
     let open = move || {
         let start = StartRecord::new("simulated GP-SE (jcvm)", &[], started(now));
         let tape = Tape::to(LineWriter::new(file), &start);
@@ -319,12 +333,16 @@ fn simulated(profile: Profile, keys: Option<SoftwareKeys>, file: File, now: Offs
         };
         Ok(Box::new(SimulatedBench::new(profile, Rc::new(keys), tape, now)?) as Box<dyn Bench>)
     };
-    Target { name: "sim".to_owned(), kind: TargetKind::Simulated, open: Box::new(open) }
+    Target { name, kind: TargetKind::Simulated, open: Box::new(open) }
 }
 
-/// Keys of the issuer security domain as named; on a real card the published ones only with `--lab`, and none at all
-/// where none are named: then cases that need a channel are not run.
-fn issuer_keys(app: &App, arguments: &LabArgs, is_simulated: bool) -> Result<Option<SoftwareKeys>, CliError> {
+/// Keys of the issuer security domain as named, else those of the simulated card's profile. On a real card the published
+/// ones only with `--lab`, and none at all where none are named: then cases that need a channel are not run.
+fn issuer_keys(
+    app: &App,
+    arguments: &LabArgs,
+    simulated: Option<&Profile>,
+) -> Result<Option<SoftwareKeys>, CliError> {
     let named = &arguments.keys;
     let options = KeySpec {
         key: named.key.clone().map(Zeroizing::new),
@@ -337,13 +355,16 @@ fn issuer_keys(app: &App, arguments: &LabArgs, is_simulated: bool) -> Result<Opt
     let environment = KeySpec::from_environment(|name| std::env::var(name).ok());
     let keys = match KeySpec::first_of(options, named.key_file.as_deref(), environment) {
         Ok((spec, _)) => spec.keys()?,
-        Err(KeySpecError::Missing) if is_simulated || app.global.lab => {
+        Err(KeySpecError::Missing) if simulated.is_some() => {
+            return Ok(simulated.and_then(simulator::profile_keys));
+        }
+        Err(KeySpecError::Missing) if app.global.lab => {
             simulator::test_keys().map_err(|e| CliError::internal(e.to_string()))?
         }
         Err(KeySpecError::Missing) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if keys.has_published_key() && !is_simulated && !app.global.lab {
+    if keys.has_published_key() && simulated.is_none() && !app.global.lab {
         return Err(CliError::new(Exit::Policy, Text::new("err-test-key")).next(Text::new("rec-test-key")));
     }
     Ok(Some(keys))

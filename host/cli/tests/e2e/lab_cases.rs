@@ -106,3 +106,57 @@ fn two_suites_of_one_name_are_refused() {
     let (code, said, _) = lab(&[path, path]);
     assert_eq!(code, Some(0), "the same file twice: {said}");
 }
+
+fn profile(name: &str) -> String {
+    format!("{}/../gpse/profiles/{name}.toml", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn several_simulated_cards_stand_side_by_side_each_with_its_profile_s_keys() {
+    let out = tempfile::tempdir().unwrap();
+    let (default, strict) = (profile("default"), profile("strict"));
+    let output = run(&mut jpkise(&[
+        "lab",
+        "run",
+        "gp",
+        "scp03",
+        "--sim",
+        "--profile",
+        &default,
+        "--sim",
+        "--profile",
+        &strict,
+        "--sim",
+        "--only",
+        "gp/get-data/42",
+        "--only",
+        "scp03/level-33",
+        "--only",
+        "scp03/level-03",
+        "--out",
+        out.path().to_str().unwrap(),
+    ]));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let report = report(out.path());
+    let targets = report["targets"].as_array().unwrap();
+    let names: Vec<&str> = targets.iter().map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["default", "strict", "sim"]);
+    let verdict = |target: usize, case: &str| {
+        let cases = targets[target]["cases"].as_array().unwrap();
+        cases.iter().find(|c| c["id"] == case).unwrap()["verdict"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(verdict(0, "level-33"), "passed");
+    assert_eq!(verdict(1, "level-03"), "passed", "the strict card opens with the keys of its profile");
+    assert_eq!(verdict(1, "level-33"), "skipped", "it offers no R-ENCRYPTION");
+    assert!(out.path().join("trace-3.jsonl").exists());
+    let page = fs::read_to_string(out.path().join("report.html")).unwrap();
+    assert!(page.contains("id=\"differences\""), "where they differ is told at the beginning");
+}
+
+#[test]
+fn what_the_lab_does_not_heed_is_refused() {
+    for flag in [["--state", "card"], ["--runtime", "jcardsim"], ["--token", "card"]] {
+        let (code, said, begun) = lab(&[&["gp"][..], &flag].concat());
+        assert_eq!((code, begun), (Some(2), false), "{flag:?}: {said}");
+    }
+}

@@ -1,6 +1,8 @@
 //! The page for people: `templates/report.html`, filled in. Everything a card or a file said is escaped by the engine.
 //! Other pages of the lab are made by the same [`engine`] and share the style.
 
+mod findings;
+
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
@@ -106,6 +108,8 @@ pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> 
         language,
         report => Value::from(Serde(report)),
         suites => Value::from(Serde(&suites)),
+        findings => Value::from(Serde(findings::findings(report, &suites))),
+        differences => Value::from(Serde(findings::differences(report, &suites))),
         totals,
         good => report.is_good(),
         figures => Value::from(Serde(figures(report, words))),
@@ -129,7 +133,7 @@ fn said(words: &Words<'_>, template: &'static str, dynamic: &[&str]) -> Arc<Vec<
 }
 
 /// Names of values that texts of the page may carry.
-const VALUES: [&str; 3] = ["count", "detail", "number"];
+const VALUES: [&str; 4] = ["count", "detail", "line", "number"];
 
 /// Keys that the template puts together.
 const DYNAMIC: [&str; 12] = [
