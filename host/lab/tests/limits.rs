@@ -237,11 +237,12 @@ fn a_limit_is_a_number_from_1_on() {
         ("timeout = 9", "t.toml:16:1: unknown key timeout; did you mean timeout-ms?"),
         ("timeout-sm = 9", "t.toml:16:1: unknown key timeout-sm; did you mean timeout-ms?"),
     ] {
-        let case = format!("[[case]]\nid = \"a\"\nname = \"A\"\n{line}\nsteps = []\n");
+        let case = format!("[[case]]\nid = \"a\"\nname = \"A\"\n{line}\nsteps = [{{ reset = true }}]\n");
         let errors = read("t.toml", &format!("{HEAD}{case}")).unwrap_err().to_string();
         assert_eq!(errors, wrong);
     }
     let head = HEAD.replace("timeout-ms = 600000", "timeout-ms = 0");
-    let errors = read("t.toml", &format!("{head}[[case]]\nid = \"a\"\nname = \"A\"\nsteps = []\n"));
+    let errors =
+        read("t.toml", &format!("{head}[[case]]\nid = \"a\"\nname = \"A\"\nsteps = [{{ reset = true }}]\n"));
     assert_eq!(errors.unwrap_err().to_string(), "t.toml:5:14: timeout-ms must be a number from 1 on");
 }

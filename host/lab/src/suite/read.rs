@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use self::cases::state_of;
 use super::bytes::ByteExpression;
-use super::model::{Action, CardState, KeySet, Layout, Preparation, Suite};
+use super::model::{Action, CardState, KeySet, Layout, Preparation, Stage, Suite};
 use super::pattern::Pattern;
 use super::source::{nearest, Fields, SchemaErrors, Source, Text};
 use super::table::Row;
@@ -97,8 +97,15 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
         self.given = fields.texts(self.source, "given").unwrap_or_default();
         self.limit = fields.milliseconds(self.source, "timeout-ms");
         for (name, value) in fields.map(self.source, "values") {
-            self.defined.insert(name.value.clone());
             let expression = self.bytes(&value);
+            // They are worked out in their order.
+            for used in expression.names() {
+                if !self.defined.contains(used) {
+                    let message = format!("${used} has no value before {}", name.value);
+                    self.source.error(&value.at, message);
+                }
+            }
+            self.defined.insert(name.value.clone());
             self.suite.values.push((name.value, expression));
         }
         for (name, value) in fields.tables(self.source, "keys") {
@@ -261,7 +268,10 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
 
     /// One byte, where its length can be seen already.
     fn byte(&mut self, text: &Text) -> ByteExpression {
-        let expression = self.bytes(text);
+        let Some(expression) = self.parsed(text, ByteExpression::parse) else {
+            return ByteExpression::default();
+        };
+        self.used.extend(expression.names().into_iter().map(|n| (n.to_owned(), text.at.clone())));
         if let Some(length) = expression.constant().map(|b| b.len()).filter(|l| *l != 1) {
             self.parsed(text, |_| Err::<(), _>(format!("one byte was due, not {length}")));
         }
@@ -291,6 +301,9 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
                 None => None,
             };
             match (field, length) {
+                (Some((name, _)), Some(_)) if layout.fields.iter().any(|(n, _)| n == name) => {
+                    self.source.error(&text.at, format!("two fields are named {name}"));
+                }
                 (Some((name, _)), Some(length)) => layout.fields.push((name.to_owned(), length)),
                 _ => self.source.error(
                     &text.at,
@@ -317,9 +330,19 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
 
     fn known_preparation(&mut self, name: &Text) {
         if !self.preparations.contains(&name.value) {
-            let known: Vec<&str> = self.preparations.iter().map(String::as_str).collect();
-            let near = nearest(&name.value, &known);
-            let hint = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+            let (stage, key) = name.value.split_once('(').unwrap_or((&name.value, ""));
+            let mut states = vec!["any", "fresh", "ara", "installed", "token"];
+            states.extend(Stage::ALL.into_iter().map(Stage::name));
+            let known: Vec<&str> =
+                self.preparations.iter().map(String::as_str).chain(states.iter().copied()).collect();
+            let hint = match nearest(stage, &known) {
+                Some(near) if near == stage && states.contains(&near) => {
+                    "; the keys are (01) and (02)".to_owned()
+                }
+                Some(near) if key.is_empty() => format!("; did you mean {near}?"),
+                Some(near) => format!("; did you mean {near}({key}?"),
+                None => String::new(),
+            };
             let message = format!("there is neither a state nor a preparation {}{hint}", name.value);
             self.parsed(name, |_| Err::<(), _>(message));
         }
@@ -341,7 +364,7 @@ fn is_identifier(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::suite::check::Check;
-    use crate::suite::model::{Changes, Lengths, OpenFault, Stage};
+    use crate::suite::model::{Changes, Lengths, OpenFault};
 
     const HEAD: &str = "suite = \"t\"\ntitle = \"T\"\nsection = \"S\"\n";
 
@@ -457,13 +480,55 @@ mod tests {
             ("[prepare.p]\nafter = [\"p\"]\nsteps = []\n[[case]]\nid = \"a\"\nname = \"A\"\nsteps = []", "comes back to itself"),
             ("", "there is no case in it"),
             (
-                "[[case]]\nid = \"{c}\"\nname = \"A\"\ntable = \"\"\"\nc | sw\n1 | 9000\n2 | 90x0\n\"\"\"\nsteps = [{ reset = true, sw = \"{sw}\" }]",
+                "[[case]]\nid = \"{c}\"\nname = \"A\"\ntable = \"\"\"\nc | sw\n1 | 9000\n2 | 90x0\n\"\"\"\nsteps = [{ apdu = \"00\", sw = \"{sw}\" }]",
                 "t.toml:10:1: \"90x0\" is no status word",
             ),
         ] {
             let found = errors(text);
             assert!(found.contains(error), "{found}\n   does not say\n{error}");
         }
+    }
+
+    /// What would be passed over in silence, and come out well whatever the card does.
+    #[test]
+    fn what_could_not_fail_is_refused() {
+        let case = |inside: &str| format!("[[case]]\nid = \"a\"\nname = \"A\"\n{inside}");
+        let steps = |steps: &str| case(&format!("steps = [{steps}]"));
+        let row = |inside: &str| {
+            format!("[[case]]\nid = \"{{x}}\"\nname = \"A\"\n{inside}\nsteps = [{{ reset = true }}]")
+        };
+        for (text, error) in [
+            (steps(""), "t.toml:7:9: a case without steps tries nothing"),
+            (steps("{}"), "t.toml:7:10: a step does something: send, select, apdu, open, forget, reset, interface, let, use or check"),
+            (steps("{ sw = \"6985\" }"), "t.toml:7:10: a step does something"),
+            (steps("{ reset = true, sw = \"6985\" }"), "t.toml:7:10: there is no answer to reset of which sw could say something"),
+            (steps("{ let = { a = \"00\" }, answer = \"00\" }"), "no answer to let of which answer could"),
+            (steps("{ reset = true, keep = { a = \"data\" } }"), "no answer to reset of which keep could"),
+            (steps("{ interface = \"contact\", outcome = \"6985\" }"), "no answer to interface of which outcome could"),
+            (steps("{ forget = true, within-ms = 5 }"), "no answer to forget of which within-ms could"),
+            (steps("{ reset = false }"), "t.toml:7:20: reset is true, or the step does something else"),
+            (steps("{ forget = false }"), "t.toml:7:21: forget is true, or the step does something else"),
+            (steps("{ open = \"3\" }"), "t.toml:7:19: \"3\" is no security level: two hexadecimal digits, or best"),
+            (steps("{ select = \"\", le = \"000000\" }"), "t.toml:7:30: le has one byte or two, not 3"),
+            (steps("{ cla = \"00\", ins = \"A4\", p1 = \"04\", p2 = \"00\", le = \"\" }"), "le has one byte or two, not 0"),
+            (case("repeat = 0\nsteps = [{ reset = true }]"), "t.toml:7:10: repeat must be a number from 1 on"),
+            (case("given = [\"actve(01)\"]\nsteps = [{ reset = true }]"), "nor a preparation actve(01); did you mean active(01)?"),
+            (case("given = [\"active(03)\"]\nsteps = [{ reset = true }]"), "nor a preparation active(03); the keys are (01) and (02)"),
+            (steps("{ select = \"\", outcome = \"god\" }") + "\n[outcome.good]\nsw = \"6A82\"", "there is no [outcome.god]; did you mean good?"),
+            (row("for = [{ x = \"1\" }]\ntable = \"\"\"\nx\n1\n\"\"\""), "t.toml:7:7: a case has for or table, not both"),
+            (row("table = \"\"\"\nx | x\n1 | 2\n\"\"\""), "t.toml:8:1: two columns are named x"),
+            ("[[case]]\nid = \"\"\nname = \"A\"\nsteps = [{ reset = true }]".to_owned(), "t.toml:5:6: a case's id has no white space, and is not empty"),
+            ("[[case]]\nid = \"a b\"\nname = \"A\"\nsteps = [{ reset = true }]".to_owned(), "t.toml:5:6: a case's id has no white space"),
+            ("[[case]]\nid = \"a\"\nname = \" \"\nsteps = [{ reset = true }]".to_owned(), "t.toml:6:8: name is empty"),
+            (format!("layout-of = {{ a = \"x:1, x:2\" }}\n{}", steps("{ reset = true }")), "t.toml:4:19: two fields are named x"),
+            (format!("values = {{ a = \"$b\", b = \"00\" }}\n{}", steps("{ apdu = \"$a\" }")), "t.toml:4:16: $b has no value before a"),
+            (format!("values = {{ a = \"$a\" }}\n{}", steps("{ apdu = \"$a\" }")), "t.toml:4:16: $a has no value before a"),
+        ] {
+            let found = errors(&text);
+            assert!(found.contains(error), "{found}\n   does not say\n{error}");
+        }
+        let half = errors("[command.c]\ncla = \"00\"\nins = \"2\"\n[[case]]\nid = \"a\"\nname = \"A\"\nsteps = [{ reset = true }]");
+        assert_eq!(half.lines().count(), 1, "one slip, one error: {half}");
     }
 
     #[test]

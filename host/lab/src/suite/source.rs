@@ -162,12 +162,17 @@ impl<'t> Fields<'t> {
 
     /// A time in milliseconds; none at all would be too short for anything.
     pub(super) fn milliseconds(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<Duration> {
+        self.positive(source, key).map(|ms| Duration::from_millis(ms.into()))
+    }
+
+    /// A number that is not 0.
+    pub(super) fn positive(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<u32> {
         let value = self.value(key)?;
-        let ms = number(value).filter(|ms| *ms > 0);
-        if ms.is_none() {
+        let number = number(value).filter(|n| *n > 0);
+        if number.is_none() {
             source.error(&value.span(), format!("{key} must be a number from 1 on"));
         }
-        ms.map(|ms| Duration::from_millis(ms.into()))
+        number
     }
 
     /// A string or a list of strings.

@@ -51,6 +51,11 @@ pub(super) fn read(source: &mut Source<'_>, at: &Range<usize>, across: Option<&s
                 source.error(&here, "a table with || needs across, and across needs a table with ||");
                 return rows;
             }
+            let twice = left.iter().enumerate().find(|(place, name)| left[..*place].contains(name));
+            if let Some((_, name)) = twice {
+                source.error(&here, format!("two columns are named {name}"));
+                return rows;
+            }
             head = Some((owned(&left), owned(&right)));
             continue;
         };

@@ -29,6 +29,9 @@ impl<'t> Reader<'_, '_, 't> {
     /// The rows to unroll: `for` as a list of tables or a table of lists, or `table`.
     fn rows(&mut self, fields: &mut Fields<'t>) -> Option<Vec<Row>> {
         let across = fields.text(self.source, "across").map(|t| t.value);
+        if let (true, Some(value)) = (fields.has("table"), fields.value("for")) {
+            self.source.error(&value.span(), "a case has for or table, not both");
+        }
         if let Some(text) = fields.value("table") {
             if text.get_ref().as_str().is_none() {
                 self.source.error(&text.span(), "table must be a string of lines");
@@ -95,12 +98,19 @@ impl<'t> Reader<'_, '_, 't> {
         self.row = row;
         let id = fields.needed(self.source, "id");
         let id = self.fill(id);
+        if id.value.is_empty() || id.value.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            self.parsed(&id, |_| Err::<(), _>("a case's id has no white space, and is not empty".to_owned()));
+        }
         let is_new = !self.suite.cases.iter().any(|c| c.id == id.value);
         if !is_new {
             self.source.error(&place, format!("there are two cases {}", id.value));
         }
         let name = fields.needed(self.source, "name");
-        let name = self.fill(name).value;
+        let name = self.fill(name);
+        if fields.has("name") && name.value.trim().is_empty() {
+            self.parsed(&name, |_| Err::<(), _>("name is empty".to_owned()));
+        }
+        let name = name.value;
         let name_ja = self.text(&mut fields, "name-ja").map(|t| t.value);
         let reason = self.text(&mut fields, "reason").map(|t| t.value).unwrap_or_default();
         let section = self.text(&mut fields, "section").map_or_else(|| self.section.clone(), |t| t.value);
@@ -113,9 +123,9 @@ impl<'t> Reader<'_, '_, 't> {
         let needs = needs.iter().filter_map(|t| self.need(t)).collect();
         let changes = self.text(&mut fields, "changes").and_then(|t| self.parsed(&t, changes));
         let default = if state == CardState::Any { Changes::Nothing } else { Changes::Content };
-        let repeat = fields.number(self.source, "repeat").unwrap_or(1);
+        let repeat = fields.positive(self.source, "repeat").unwrap_or(1);
         let limit = fields.milliseconds(self.source, "timeout-ms").or(self.limit);
-        let steps = self.steps(&mut fields);
+        let steps = self.case_steps(&mut fields);
         fields.finish(self.source);
         let line = self.source.line(&place);
         self.row = None;
@@ -131,7 +141,7 @@ impl<'t> Reader<'_, '_, 't> {
             steps,
             changes: changes.unwrap_or(default),
             needs,
-            repeat: repeat.max(1),
+            repeat,
             limit,
         });
     }

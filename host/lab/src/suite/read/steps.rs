@@ -11,7 +11,13 @@ use crate::suite::check::Check;
 use crate::suite::model::{
     Action, Command, Expectation, Lengths, LevelWanted, Open, OpenFault, Place, Step, SwPattern, TagPath, Via,
 };
-use crate::suite::source::{nearest, Fields};
+use crate::suite::source::{nearest, Fields, Text};
+
+/// What a step can do.
+const ACTIONS: [&str; 9] = ["send", "select", "apdu", "open", "forget", "reset", "interface", "let", "use"];
+/// Keys that say something of an answer.
+const OF_AN_ANSWER: [&str; 10] =
+    ["sw", "answer", "length", "layout", "fields", "objects", "within-ms", "outcome", "keep", "measure"];
 
 impl<'t> Reader<'_, '_, 't> {
     pub(super) fn steps(&mut self, fields: &mut Fields<'t>) -> Vec<Step> {
@@ -24,6 +30,15 @@ impl<'t> Reader<'_, '_, 't> {
             return Vec::new();
         };
         list.iter().filter_map(|entry| self.step(entry)).collect()
+    }
+
+    /// Steps of a case: one at least.
+    pub(super) fn case_steps(&mut self, fields: &mut Fields<'t>) -> Vec<Step> {
+        let empty = fields.value("steps").filter(|v| v.get_ref().as_array().is_some_and(|l| l.is_empty()));
+        if let Some(steps) = empty {
+            self.source.error(&steps.span(), "a case without steps tries nothing");
+        }
+        self.steps(fields)
     }
 
     fn step(&mut self, entry: &'t Spanned<DeValue<'t>>) -> Option<Step> {
@@ -41,13 +56,31 @@ impl<'t> Reader<'_, '_, 't> {
                 self.source.error(fields.at(), format!("field {name} needs a layout"));
             }
         }
+        let of_answer: Vec<&str> = OF_AN_ANSWER.into_iter().filter(|key| fields.has(key)).collect();
+        let (at, checks) = (fields.at().clone(), fields.has("check"));
         let action = self.action(fields)?;
+        let what = match &action {
+            Action::Send(_) | Action::Raw(_) | Action::Open(_) => None,
+            Action::Forget { .. } => Some("forget"),
+            Action::Reset => Some("reset"),
+            Action::Interface { .. } => Some("interface"),
+            Action::Let(values) if values.is_empty() && !checks => {
+                self.source.error(&at, format!("a step does something: {} or check", ACTIONS.join(", ")));
+                None
+            }
+            Action::Let(_) => Some("let"),
+            Action::Use(_) => Some("use"),
+        };
+        // The time of the last exchange is there after use as well.
+        let said = of_answer.iter().find(|key| **key != "measure" || what != Some("use"));
+        if let (Some(what), Some(key)) = (what, said) {
+            let message = format!("there is no answer to {what} of which {key} could say something");
+            self.source.error(&at, message);
+        }
         Some(Step { line, note, action, expect, keep, measure })
     }
 
     fn action(&mut self, mut fields: Fields<'t>) -> Option<Action> {
-        const ACTIONS: [&str; 9] =
-            ["send", "select", "apdu", "open", "forget", "reset", "interface", "let", "use"];
         fields.might_have(&ACTIONS);
         let said: Vec<&str> = ACTIONS.into_iter().filter(|a| fields.has(a)).collect();
         let action = match said.as_slice() {
@@ -77,11 +110,11 @@ impl<'t> Reader<'_, '_, 't> {
             }
             ["open"] => return self.open(fields).map(Action::Open),
             ["forget"] => {
-                fields.flag(self.source, "forget");
+                self.is_done(&mut fields, "forget");
                 Action::Forget { channel: self.channel(&mut fields) }
             }
             ["reset"] => {
-                fields.flag(self.source, "reset");
+                self.is_done(&mut fields, "reset");
                 Action::Reset
             }
             ["interface"] => {
@@ -115,6 +148,22 @@ impl<'t> Reader<'_, '_, 't> {
         };
         fields.finish(self.source);
         Some(action)
+    }
+
+    /// A step that is switched off would be one that does nothing.
+    fn is_done(&mut self, fields: &mut Fields<'t>, key: &'static str) {
+        if let Some(value) = fields.value(key).filter(|v| v.get_ref().as_bool() != Some(true)) {
+            self.source.error(&value.span(), format!("{key} is true, or the step does something else"));
+        }
+    }
+
+    fn le(&mut self, text: &Text) -> ByteExpression {
+        let expression = self.bytes(text);
+        let length = expression.constant().map(|bytes| bytes.len());
+        if let Some(length) = length.filter(|length| !matches!(length, 1 | 2)) {
+            self.parsed(text, |_| Err::<(), _>(format!("le has one byte or two, not {length}")));
+        }
+        expression
     }
 
     fn channel(&mut self, fields: &mut Fields<'t>) -> u8 {
@@ -154,7 +203,7 @@ impl<'t> Reader<'_, '_, 't> {
         }
         let [cla, ins, p1, p2] = header.map(|part| part.map(|text| self.byte(&text)).unwrap_or_default());
         let data = data.map(|t| self.bytes(&t)).unwrap_or_default();
-        let le = le.filter(|t| t.value != "none").map(|t| self.bytes(&t));
+        let le = le.filter(|t| t.value != "none").map(|t| self.le(&t));
         let secret = secret.and_then(|t| self.parsed(&t, secret_kind));
         let via = via.and_then(|t| self.parsed(&t, |name| named(&Via::NAMES, name))).unwrap_or_default();
         let extended = fields.flag(self.source, "extended")
@@ -172,7 +221,7 @@ impl<'t> Reader<'_, '_, 't> {
         let le = self.text(&mut fields, "le");
         let le = match le {
             Some(text) if text.value == "none" => None,
-            Some(text) => Some(self.bytes(&text)),
+            Some(text) => Some(self.le(&text)),
             None => Some(literal(0)),
         };
         let channel = self.channel(&mut fields);
@@ -198,7 +247,8 @@ impl<'t> Reader<'_, '_, 't> {
             if text == "best" {
                 return Ok(LevelWanted::Best);
             }
-            let byte = u8::from_str_radix(text, 16).map_err(|_| format!("{text:?} is no security level"))?;
+            let error = || format!("{text:?} is no security level: two hexadecimal digits, or best");
+            let byte = u8::from_str_radix(text, 16).ok().filter(|_| text.len() == 2).ok_or_else(error)?;
             Ok(SecurityLevel::try_from(byte).map_or(LevelWanted::Byte(byte), LevelWanted::Exactly))
         })?;
         let keys = self.text(&mut fields, "keys");
@@ -231,10 +281,14 @@ impl<'t> Reader<'_, '_, 't> {
                     let table = value.get_ref().as_table().map(|table| Fields::new(table, at));
                     table.map(|mut fields| self.expectation(&mut fields)).unwrap_or_default()
                 }
-                None => Expectation {
-                    sw: self.parsed(&name, SwPattern::parse).unwrap_or_default(),
-                    ..Expectation::default()
-                },
+                None => {
+                    let known: Vec<&str> = self.outcomes.keys().map(String::as_str).collect();
+                    let near = nearest(&name.value, &known);
+                    let hint = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+                    let no_outcome = |wrong| format!("there is no [outcome.{}]{hint}; {wrong}", name.value);
+                    let sw = self.parsed(&name, |text| SwPattern::parse(text).map_err(no_outcome));
+                    Expectation { sw: sw.unwrap_or_default(), ..Expectation::default() }
+                }
             },
             None => Expectation::default(),
         };
