@@ -1,7 +1,7 @@
 //! `jpkise lab`: suites on one card or several, and the folder of evidence they leave.
 
 use std::fs::File;
-use std::io::LineWriter;
+use std::io::{LineWriter, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use jpkise_lab::run::identity::card_id;
 use jpkise_lab::run::reader::{ReaderBench, ReaderOptions};
 use jpkise_lab::run::runner::{self, Event, Item, Options, Target};
 use jpkise_lab::run::simulated::SimulatedBench;
-use jpkise_lab::run::{Skip, Tape, TargetReport, Verdict};
+use jpkise_lab::run::{Mismatch, Skip, Tape, TargetReport, Verdict};
 use jpkise_lab::simulator::{self, ProfileSource, StartError};
 use jpkise_lab::{suite, suites};
 use serde_json::json;
@@ -113,7 +113,7 @@ fn items(names: &[&str]) -> Result<Vec<Item>, CliError> {
         let found = match suites::find(name) {
             Some(found) => found,
             None if Path::new(name).extension().is_some_and(|e| e == "toml") || Path::new(name).exists() => {
-                let text = std::fs::read_to_string(name).map_err(|error| {
+                let text = read_text(Path::new(name)).map_err(|error| {
                     CliError::new(Exit::Usage, Text::new("lab-err-file").with("path", name))
                         .detail(error.to_string())
                 })?;
@@ -144,6 +144,14 @@ fn items(names: &[&str]) -> Result<Vec<Item>, CliError> {
         all.extend(found);
     }
     Ok(all)
+}
+
+/// A file as text, as far as the reader of suites takes it: a device would be read until memory ends.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let limit = suite::read::MAX_FILE as u64 + 1;
+    File::open(path)?.take(limit).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn titles(items: &[Item]) -> Vec<SuiteTitle> {
@@ -408,15 +416,30 @@ fn watch(app: &App, names: &[String], events: &std::sync::mpsc::Receiver<Event>)
 fn bad_line(app: &App, target: &str, case: &str, verdict: &Verdict) -> Option<String> {
     let what = match verdict {
         Verdict::Failed { step, line, doing, mismatches } => {
-            let place = if *line > 0 { format!("step {step} (line {line}), {doing}") } else { doing.clone() };
-            let first = mismatches.first().map(ToString::to_string).unwrap_or_default();
-            format!("{place}: {first}")
+            let step = match line {
+                0 => doing.clone(),
+                _ => app
+                    .messages
+                    .say(&Text::new("lab-step").with("number", step).with("line", line).with("doing", doing)),
+            };
+            let first = mismatches.first().map(|m| difference(app, m)).unwrap_or_default();
+            app.messages.say(&Text::new("lab-failed-step").with("step", step).with("difference", first))
         }
         Verdict::Broken { why } => why.clone(),
         _ => return None,
     };
     let verdict = app.messages.get(&format!("lab-verdict-{}", verdict.id()));
     Some(format!("{verdict}: {target}: {case}: {what}"))
+}
+
+fn difference(app: &App, mismatch: &Mismatch) -> String {
+    let say = |key: &str, values: &[(String, String)]| {
+        let text = Text::new(key);
+        app.messages.say(&values.iter().fold(text, |text, (name, value)| text.with_named(name, value)))
+    };
+    let word = |text: &str| report::terms::localized(text, &say);
+    let text = Text::new("lab-difference").with("place", word(&mismatch.place));
+    app.messages.say(&text.with("expected", word(&mismatch.expected)).with("found", word(&mismatch.found)))
 }
 
 /// The table of suites and targets, and where the report is.

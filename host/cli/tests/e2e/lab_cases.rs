@@ -160,3 +160,64 @@ fn what_the_lab_does_not_heed_is_refused() {
         assert_eq!((code, begun), (Some(2), false), "{flag:?}: {said}");
     }
 }
+
+const WRONG: &str = r#"
+suite = "mine"
+title = "Mine"
+section = "S"
+layout-of = { cin = "head:2, value:*" }
+[[case]]
+id = "cin"
+name = "CIN"
+steps = [
+  { select = "" },
+  { cla = "80", ins = "CA", p1 = "00", p2 = "45", le = "00", layout = "cin", fields = { value = "'NO'" } },
+]
+[[case]]
+id = "none"
+name = "None"
+steps = [{ select = "F0 00*6", sw = "6985" }]
+"#;
+
+#[test]
+fn differences_are_told_in_the_reader_s_language_and_in_english_to_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let suite = folder.path().join("mine.toml");
+    fs::write(&suite, WRONG).unwrap();
+    for (language, said) in [
+        (
+            "ja",
+            [
+                "手順 2（11 行目）80 CA：フィールド value：期待値 4E4F、実際 4A50",
+                "手順 1（16 行目）SELECT：ステータスワード：期待値 6985、実際 6A82",
+            ],
+        ),
+        ("en", ["step 2 (line 11), 80 CA: field value: 4A50", "step 1 (line 16), SELECT: status word: 6A82"]),
+    ] {
+        let out = folder.path().join(language);
+        let output = run(jpkise(&["lab", "run", "--sim", "--lang", language]).args([
+            suite.as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ]));
+        for said in said {
+            assert!(text(&output).contains(said), "{}\n   does not say\n{said}", text(&output));
+        }
+        let page = fs::read_to_string(out.join("report.html")).unwrap();
+        let place = if language == "ja" { "フィールド value" } else { "field value" };
+        assert!(page.contains(place) && !page.contains("lab-term-"), "{language}");
+        let mismatch = &report(&out)["targets"][0]["cases"][0]["mismatches"][0];
+        assert_eq!(mismatch["place"], "field value");
+    }
+}
+
+#[test]
+fn a_suite_without_an_end_is_refused() {
+    if !Path::new("/dev/zero").exists() {
+        eprintln!("SKIP a suite without an end: there is no /dev/zero here");
+        return;
+    }
+    let (code, said, _) = lab(&["/dev/zero"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("longer than 4 MiB"), "{said}");
+}

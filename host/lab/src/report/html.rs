@@ -3,6 +3,7 @@
 
 mod findings;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use super::plots::{distribution, percentiles, Labels, Row};
 use super::statistics::Summary;
+use super::terms::localized;
 use super::RunReport;
 use crate::run::{CaseResult, Verdict};
 
@@ -85,6 +87,8 @@ pub(crate) fn engine(
         Ok(Value::from(text))
     });
     engine.add_filter("ms", |ms: f64| format!("{ms:.1}"));
+    let terms = terms(report, words);
+    engine.add_filter("term", move |text: String| terms.get(&text).cloned().unwrap_or(text));
     engine.add_filter("rate", |value: f64| {
         if value.abs() >= 100.0 {
             format!("{value:.0}")
@@ -115,6 +119,17 @@ pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> 
         figures => Value::from(Serde(figures(report, words))),
     })?;
     Ok(page)
+}
+
+/// What stands in the differences of a run, in the reader's language.
+fn terms(report: &RunReport, words: &Words<'_>) -> BTreeMap<String, String> {
+    let cases = report.targets.iter().flat_map(|target| &target.cases);
+    let mismatches = cases.filter_map(|case| match &case.verdict {
+        Verdict::Failed { mismatches, .. } => Some(mismatches),
+        _ => None,
+    });
+    let texts = mismatches.flatten().flat_map(|m| [&m.place, &m.expected, &m.found]);
+    texts.map(|text| (text.clone(), localized(text, words.say))).collect()
 }
 
 /// Where a value goes into a text said beforehand. Not a character that a text may hold.

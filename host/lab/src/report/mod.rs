@@ -13,6 +13,7 @@ mod html;
 mod junit;
 pub mod plots;
 pub mod statistics;
+pub mod terms;
 
 use std::path::{Path, PathBuf};
 

@@ -18,7 +18,7 @@ use super::source::{nearest, Fields, SchemaErrors, Source, Text};
 use super::table::Row;
 
 /// Longest file; a suite of ten thousand lines is a quarter of it.
-const MAX_FILE: usize = 4 << 20;
+pub const MAX_FILE: usize = 4 << 20;
 /// Most cases of one file.
 const MAX_CASES: usize = 20_000;
 /// Key sets that every target has.
