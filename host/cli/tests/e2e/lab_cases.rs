@@ -43,7 +43,7 @@ fn a_case_ends_within_its_time_on_a_reader() {
     let (card, suite) = (file("slow.toml", SLOW_CARD), file("mine.toml", IMPATIENT));
     let sim = Sim::start(&reader, &["--profile", &card]);
     let out = folder.path().join("out");
-    let output = run(&mut jpkise(&["lab", "run", &suite, "--lab", "--reader", "Virtual PCD 00 00"])
+    let output = run(jpkise(&["lab", "run", &suite, "--lab", "--reader", "Virtual PCD 00 00"])
         .args(["--out".as_ref(), out.as_os_str()]));
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     let report = report(&out);
@@ -220,4 +220,27 @@ fn a_suite_without_an_end_is_refused() {
     let (code, said, _) = lab(&["/dev/zero"]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("longer than 4 MiB"), "{said}");
+}
+
+#[test]
+fn facts_and_figures_have_words_in_a_japanese_report() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().to_str().unwrap();
+    let run = run(&mut jpkise(&["lab", "run", "perf", "pcsc", "--sim", "--lang", "ja", "--out", folder]));
+    assert!(run.status.success(), "{}", text(&run));
+    let page = fs::read_to_string(out.path().join("report.html")).unwrap();
+    let report = report(out.path());
+    let target = &report["targets"][0];
+    let names = |facts: &Value| {
+        let facts = facts.as_array().unwrap().iter();
+        facts.map(|fact| fact[0].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // Abbreviations are the same in every language, but for their letters.
+    for name in names(&target["identity"]).into_iter().chain(names(&report["environment"])) {
+        assert!(!page.contains(&format!("<dt>{name}</dt>")), "{name} has no words");
+    }
+    for name in target["figures"].as_object().unwrap().keys() {
+        assert!(!page.contains(&format!("<h3>{name}</h3>")), "{name} has no words");
+    }
+    assert!(page.contains("<h3>鍵生成</h3>"));
 }

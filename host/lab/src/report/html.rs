@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::plots::{distribution, percentiles, Labels, Row};
 use super::statistics::Summary;
-use super::terms::localized;
+use super::terms::{localized, named, FACTS, FIGURES};
 use super::RunReport;
 use crate::run::{CaseResult, Verdict};
 
@@ -89,6 +89,11 @@ pub(crate) fn engine(
     engine.add_filter("ms", |ms: f64| format!("{ms:.1}"));
     let terms = terms(report, words);
     engine.add_filter("term", move |text: String| terms.get(&text).cloned().unwrap_or(text));
+    for (kind, known) in [("fact", &FACTS[..]), ("figure", &FIGURES[..])] {
+        let names: BTreeMap<&str, String> =
+            known.iter().map(|name| (*name, named(kind, known, name, words.say))).collect();
+        engine.add_filter(kind, move |name: String| names.get(name.as_str()).cloned().unwrap_or(name));
+    }
     engine.add_filter("rate", |value: f64| {
         if value.abs() >= 100.0 {
             format!("{value:.0}")

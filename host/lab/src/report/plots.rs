@@ -39,13 +39,19 @@ fn colour(index: usize) -> RGBColor {
     COLOURS[index % COLOURS.len()]
 }
 
-/// How often which value; `None` where there is nothing to draw.
+/// How often which value, target beside target; `None` where there is nothing to draw.
 pub fn distribution(rows: &[Row<'_>], labels: &Labels) -> Option<String> {
-    let classes: Vec<_> = rows.iter().map(|row| histogram(row.values)).collect();
-    let all = || classes.iter().flatten();
-    let min = all().map(|c| c.0).reduce(f64::min)?;
-    let max = all().map(|c| c.1).reduce(f64::max)?;
-    let most = all().map(|c| c.2).max()?;
+    let values: Vec<&[f64]> = rows.iter().map(|row| row.values).collect();
+    let histogram = histogram(&values)?;
+    let classes = histogram.counts.iter().map(Vec::len).max()?;
+    let most = histogram.counts.iter().flatten().copied().max()?;
+    // A few values far out are told, not drawn.
+    let value = match histogram.beyond {
+        None => labels.value.clone(),
+        Some((limit, count)) => format!("{} (> {}: {count})", labels.value, short(limit)),
+    };
+    #[allow(clippy::cast_precision_loss)]
+    let edge = |class: usize| histogram.from + histogram.width * class as f64;
     let mut svg = String::new();
     let drawn = (|| {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -53,24 +59,28 @@ pub fn distribution(rows: &[Row<'_>], labels: &Labels) -> Option<String> {
             .margin(12)
             .x_label_area_size(44)
             .y_label_area_size(48)
-            .build_cartesian_2d(min..max, 0u32..most + 1)?;
+            .build_cartesian_2d(edge(0)..edge(classes), 0u32..headroom(most, rows.len()))?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
-            .x_desc(labels.value.as_str())
+            .x_desc(value.as_str())
             .y_desc(labels.count.as_str())
             .x_label_formatter(&|x| short(*x))
             .draw()?;
-        for (index, (row, classes)) in rows.iter().zip(&classes).enumerate() {
+        #[allow(clippy::cast_precision_loss)]
+        let part = histogram.width / rows.len() as f64;
+        for (index, (row, counts)) in rows.iter().zip(&histogram.counts).enumerate() {
             let colour = colour(index);
-            let bars = classes.iter().filter(|c| c.2 > 0).map(|(from, to, count)| {
-                Rectangle::new([(*from, 0), (*to, *count)], colour.mix(0.55).filled())
+            let bars = counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(class, count)| {
+                #[allow(clippy::cast_precision_loss)]
+                let from = edge(class) + part * index as f64;
+                Rectangle::new([(from, 0), (from + part, *count)], colour.mix(0.7).filled())
             });
             chart.draw_series(bars)?.label(row.target).legend(move |(x, y)| {
-                Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.mix(0.55).filled())
+                Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.mix(0.7).filled())
             });
         }
-        legend(&mut chart, rows.len())?;
+        legend(&mut chart, rows.len(), SeriesLabelPosition::UpperRight)?;
         root.present()
     })();
     drawn.is_ok().then_some(())?;
@@ -107,7 +117,8 @@ pub fn percentiles(rows: &[Row<'_>], labels: &Labels) -> Option<String> {
                 .label(row.target)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2)));
         }
-        legend(&mut chart, rows.len())?;
+        // Curves of percentiles rise to the right.
+        legend(&mut chart, rows.len(), SeriesLabelPosition::UpperLeft)?;
         root.present()
     })();
     drawn.is_ok().then_some(())?;
@@ -118,6 +129,7 @@ pub fn percentiles(rows: &[Row<'_>], labels: &Labels) -> Option<String> {
 fn legend<'a, DB, CT>(
     chart: &mut ChartContext<'a, DB, CT>,
     rows: usize,
+    position: SeriesLabelPosition,
 ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>>
 where
     DB: DrawingBackend + 'a,
@@ -128,10 +140,16 @@ where
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(position)
         .background_style(WHITE.mix(0.85))
         .border_style(BLACK.mix(0.2))
         .draw()
+}
+
+/// Room above the highest bar, so that the legend covers none.
+fn headroom(most: u32, rows: usize) -> u32 {
+    let legend = if rows < 2 { 0 } else { most / 10 * u32::try_from(rows + 1).unwrap_or(u32::MAX).min(10) };
+    most.saturating_add(legend).saturating_add(1)
 }
 
 /// Three significant digits.

@@ -55,31 +55,50 @@ pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
     sorted.get(index).copied().unwrap_or_default()
 }
 
-/// Equal classes from the smallest to the largest value: lower edge and count. Their number follows the square root of
-/// the count, 5 to 40.
-pub fn histogram(values: &[f64]) -> Vec<(f64, f64, u32)> {
-    let sorted = sorted(values);
-    let (Some(min), Some(max)) = (sorted.first().copied(), sorted.last().copied()) else {
-        return Vec::new();
-    };
+/// How often which values came, of several rows by the same classes, so that they can be compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Histogram {
+    /// Lower edge of the first class.
+    pub from: f64,
+    /// Width of each.
+    pub width: f64,
+    /// A row of counts for each row of values.
+    pub counts: Vec<Vec<u32>>,
+    /// Upper edge of the last class and how many values lie behind it, where a few far out would leave the others
+    /// no room.
+    pub beyond: Option<(f64, usize)>,
+}
+
+/// Spread at which the values of the last percent are left out of the classes: they take up so many times the room of
+/// all others.
+const FAR: f64 = 4.0;
+
+/// Equal classes over all rows; `None` without any value. Their number follows the square root of the longest row's
+/// count, 5 to 40.
+pub fn histogram(rows: &[&[f64]]) -> Option<Histogram> {
+    let all = sorted(&rows.concat());
+    let (min, max) = (*all.first()?, *all.last()?);
+    let most = percentile(&all, 99.0);
+    let is_far = most > min && max - min > FAR * (most - min);
+    let to = if is_far { most } else { max };
+    let longest = rows.iter().map(|row| row.len()).max()?;
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let classes = ((sorted.len() as f64).sqrt().ceil() as usize).clamp(5, 40);
+    let classes = ((longest as f64).sqrt().ceil() as usize).clamp(5, 40);
     // All values alike still make one class to look at.
     #[allow(clippy::cast_precision_loss)]
-    let width = if max > min { (max - min) / classes as f64 } else { (min.abs() / 100.0).max(0.001) };
-    let mut out: Vec<(f64, f64, u32)> = (0..classes)
-        .map(|i| {
-            #[allow(clippy::cast_precision_loss)]
-            let from = min + width * i as f64;
-            (from, from + width, 0)
-        })
-        .collect();
-    for value in sorted {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let index = (((value - min) / width) as usize).min(classes - 1);
-        out[index].2 += 1;
-    }
-    out
+    let width = if to > min { (to - min) / classes as f64 } else { (min.abs() / 100.0).max(0.001) };
+    let count = |row: &&[f64]| {
+        let mut counts = vec![0; classes];
+        for value in row.iter().filter(|v| v.is_finite() && **v <= to) {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let index = (((value - min) / width) as usize).min(classes - 1);
+            counts[index] += 1;
+        }
+        counts
+    };
+    let beyond = all.iter().filter(|value| **value > to).count();
+    let counts = rows.iter().map(count).collect();
+    Some(Histogram { from: min, width, counts, beyond: (beyond > 0).then_some((to, beyond)) })
 }
 
 #[cfg(test)]
@@ -99,14 +118,28 @@ mod tests {
     }
 
     #[test]
-    fn every_value_is_in_one_class() {
+    fn every_value_is_in_one_class_or_counted_as_far_out() {
         for values in
             [vec![1.0, 1.0, 1.0], vec![0.5, 9.0, 3.0, 3.0], vec![0.0], (0..1000).map(f64::from).collect()]
         {
-            let classes = histogram(&values);
-            let total: u32 = classes.iter().map(|c| c.2).sum();
-            assert_eq!(total as usize, values.len());
+            let histogram = histogram(&[&values, &[]]).unwrap();
+            assert_eq!(histogram.counts[0].iter().sum::<u32>() as usize, values.len());
+            assert_eq!(histogram.counts[1].iter().sum::<u32>(), 0);
+            assert_eq!(histogram.beyond, None);
         }
-        assert!(histogram(&[]).is_empty());
+        assert_eq!(histogram(&[]), None);
+        assert_eq!(histogram(&[&[f64::NAN]]), None);
+    }
+
+    #[test]
+    fn a_few_values_far_out_do_not_flatten_the_rest() {
+        let mut values: Vec<f64> = (0..200).map(|n| 1.0 + f64::from(n % 10) / 10.0).collect();
+        values.push(500.0);
+        let histogram = histogram(&[&values, &[1.5]]).unwrap();
+        assert_eq!(histogram.beyond, Some((1.9, 1)));
+        assert_eq!(histogram.counts[0].iter().sum::<u32>(), 200);
+        assert!(histogram.counts[0].iter().filter(|count| **count > 0).count() >= 9, "{histogram:?}");
+        // Of both rows by the same classes.
+        assert_eq!(histogram.counts[0].len(), histogram.counts[1].len());
     }
 }

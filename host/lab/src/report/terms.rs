@@ -40,6 +40,54 @@ pub const TERMS: [(&str, &str); 33] = [
     ("the bare hash", "lab-term-bare-hash"),
 ];
 
+/// What a report tells of cards and machines, by the names in `report.json`; the message's key is `lab-fact-` and the name.
+pub const FACTS: [&str; 20] = [
+    "reader",
+    "atr",
+    "protocol",
+    "extended-length",
+    "contactless",
+    "isd",
+    "cplc",
+    "chip",
+    "iin",
+    "cin",
+    "gp-version",
+    "scp",
+    "keys",
+    "simulated",
+    "program",
+    "system",
+    "kernel",
+    "cpu",
+    "cores",
+    "build",
+];
+
+/// Figures that the suites of code measure; the message's key is `lab-figure-` and the name.
+pub const FIGURES: [&str; 11] = [
+    "exchange",
+    "reset",
+    "scp03-handshake",
+    "verify",
+    "signature-auth",
+    "signature-sign",
+    "read-certificate",
+    "key-generation",
+    "load",
+    "load-rate",
+    "soak-round",
+];
+
+/// A fact or a figure by its name; one that a suite file measures is called as the file says.
+pub fn named(kind: &str, known: &[&str], name: &str, say: &Say<'_>) -> String {
+    if known.contains(&name) {
+        say(&format!("lab-{kind}-{name}"), &[])
+    } else {
+        name.to_owned()
+    }
+}
+
 /// A place, or what was due or found there, as far as it is made of known words; anything else as it is.
 pub fn localized(text: &str, say: &Say<'_>) -> String {
     let with = |key: &str, values: &[(&str, &str)]| {

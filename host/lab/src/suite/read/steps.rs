@@ -274,24 +274,7 @@ impl<'t> Reader<'_, '_, 't> {
 
     pub(super) fn expectation(&mut self, fields: &mut Fields<'t>) -> Expectation {
         let outcome = self.text(fields, "outcome");
-        let mut expect = match outcome {
-            Some(name) => match self.outcomes.get(&name.value).copied() {
-                Some(value) => {
-                    let at = name.at.clone();
-                    let table = value.get_ref().as_table().map(|table| Fields::new(table, at));
-                    table.map(|mut fields| self.expectation(&mut fields)).unwrap_or_default()
-                }
-                None => {
-                    let known: Vec<&str> = self.outcomes.keys().map(String::as_str).collect();
-                    let near = nearest(&name.value, &known);
-                    let hint = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();
-                    let no_outcome = |wrong| format!("there is no [outcome.{}]{hint}; {wrong}", name.value);
-                    let sw = self.parsed(&name, |text| SwPattern::parse(text).map_err(no_outcome));
-                    Expectation { sw: sw.unwrap_or_default(), ..Expectation::default() }
-                }
-            },
-            None => Expectation::default(),
-        };
+        let mut expect = outcome.map(|name| self.outcome(&name)).unwrap_or_default();
         if let Some(text) = self.text(fields, "sw") {
             expect.sw = self.parsed(&text, SwPattern::parse).unwrap_or_default();
         }
@@ -331,6 +314,20 @@ impl<'t> Reader<'_, '_, 't> {
             expect.within = Some(within);
         }
         expect
+    }
+
+    /// A named outcome, or a status word.
+    fn outcome(&mut self, name: &Text) -> Expectation {
+        if let Some(value) = self.outcomes.get(&name.value).copied() {
+            let table = value.get_ref().as_table().map(|table| Fields::new(table, name.at.clone()));
+            return table.map(|mut fields| self.expectation(&mut fields)).unwrap_or_default();
+        }
+        let known: Vec<&str> = self.outcomes.keys().map(String::as_str).collect();
+        let near = nearest(&name.value, &known);
+        let hint = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+        let no_outcome = |wrong| format!("there is no [outcome.{}]{hint}; {wrong}", name.value);
+        let sw = self.parsed(name, |text| SwPattern::parse(text).map_err(no_outcome));
+        Expectation { sw: sw.unwrap_or_default(), ..Expectation::default() }
     }
 
     fn keep(&mut self, fields: &mut Fields<'t>) -> Vec<(String, Place)> {
