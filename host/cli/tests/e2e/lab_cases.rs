@@ -29,10 +29,19 @@ steps = [
   { open = "01" },
   { reset = true },
 ]
+[[case]]
+id = "next-{n}"
+name = "Next"
+for = [{ n = "1" }, { n = "2" }, { n = "3" }, { n = "4" }]
+steps = [
+  { select = "" },
+  { cla = "80", ins = "CA", p1 = "00", p2 = "66", le = "00" },
+  { select = "" },
+]
 "#;
 
 #[test]
-fn a_case_ends_within_its_time_on_a_reader() {
+fn a_case_ends_within_its_time_on_a_reader_and_the_next_ones_run() {
     let Some(reader) = Reader::take() else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {
@@ -59,6 +68,9 @@ fn a_case_ends_within_its_time_on_a_reader() {
         (Some("time of the case"), Some("at most 2000 ms")),
         "{mismatch}"
     );
+    for case in &cases[1..] {
+        assert_eq!(case["verdict"], "passed", "{cases:#?}");
+    }
     assert!(sim.interrupt().success());
     Reader::wait_until_empty();
 }
