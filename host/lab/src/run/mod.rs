@@ -16,6 +16,7 @@
 
 pub mod bench;
 pub mod identity;
+mod limit;
 pub mod line;
 pub mod outcome;
 pub mod reader;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jpkise_card::{CardError, CommandApdu, Expected, ResponseApdu, Transport, TransportError};
 use jpkise_gp::channel::LogicalChannel;
@@ -15,6 +15,7 @@ use rand::RngCore;
 use rand_chacha::ChaCha20Rng;
 
 use super::bench::{Bench, BenchError, Values};
+use super::limit::{milliseconds, CaseTime, TIME_OF_THE_CASE};
 use super::line::{self, Line, LineError, OpenRequest};
 use super::outcome::{Figure, Mismatch, Verdict};
 use crate::suite::model::{Action, Command, Expectation, Open, Place, Step, Suite, TagPath, Via};
@@ -26,51 +27,6 @@ const P1_BY_NAME: u8 = 0x04;
 
 /// Longest way of preparations within preparations.
 const MAX_DEPTH: usize = 16;
-
-/// Place of the mismatch of a case that took too long.
-const TIME_OF_THE_CASE: &str = "time of the case";
-
-/// Since when a case's steps run, and how long they may.
-struct CaseTime {
-    started: Instant,
-    limit: Option<Duration>,
-}
-
-/// More than was allowed.
-struct TooLong {
-    took: Duration,
-    limit: Duration,
-}
-
-impl CaseTime {
-    fn deadline(&self) -> Option<Instant> {
-        self.started.checked_add(self.limit?)
-    }
-
-    fn ran_out(&self) -> Option<TooLong> {
-        let took = self.started.elapsed();
-        let limit = self.limit.filter(|limit| took >= *limit)?;
-        Some(TooLong { took, limit })
-    }
-}
-
-impl TooLong {
-    fn mismatch(&self, when: &str) -> Mismatch {
-        let found = format!("{} by {when}", milliseconds(self.took));
-        Mismatch::new(TIME_OF_THE_CASE, format!("at most {}", milliseconds(self.limit)), found)
-    }
-}
-
-/// Whole where the time is.
-fn milliseconds(time: Duration) -> String {
-    let micros = time.as_micros();
-    if micros % 1000 == 0 {
-        format!("{} ms", micros / 1000)
-    } else {
-        // What went beyond a limit must not read as the limit.
-        format!("{}.{} ms", micros.div_ceil(100) / 10, micros.div_ceil(100) % 10)
-    }
-}
 
 /// Why a step did not come out.
 #[derive(Debug)]
@@ -201,7 +157,7 @@ impl<'p> Play<'p> {
                 return broken_preparation(name, line, &error);
             }
         }
-        let time = CaseTime { started: Instant::now(), limit };
+        let time = CaseTime::start(limit);
         if limit.is_some() {
             self.bench.card().transport_mut().set_deadline(time.deadline());
         }
