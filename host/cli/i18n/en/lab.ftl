@@ -32,6 +32,14 @@ lab-rec-suite = Suites: { $names }; or the name of a .toml file
 lab-err-only = no case begins with { $name }
 lab-rec-only = A case is named SUITE/CASE; the nearest is { $near }
 lab-err-same-name = two suites are named { $suite }: that of { $one } and that of { $two }
+lab-plan = Dry run: no card was opened, nothing was written. { $count ->
+    [one] One case would be run.
+   *[other] { $count } cases would be run.
+}
+lab-plan-content = changes the card
+lab-plan-for-good = changes the card for good
+lab-err-trace = the lab writes a trace of each target into its folder
+lab-rec-trace = Leave --trace out; --out names the folder.
 lab-err-schema = { $path }: { $count ->
     [one] one mistake
    *[other] { $count } mistakes

@@ -31,6 +31,13 @@ lab-rec-suite = スイート：{ $names }。または .toml ファイルの名�
 lab-err-only = { $name } で始まるケースはありません
 lab-rec-only = ケースは SUITE/CASE の形で指定します。最も近いもの：{ $near }
 lab-err-same-name = スイート名 { $suite } が重複しています：{ $one } と { $two }
+lab-plan = 予行：カードを開かず、何も書き込んでいません。{ $count ->
+   *[other] 実行されるケースは { $count } 件です。
+}
+lab-plan-content = カードを変更
+lab-plan-for-good = 元に戻せない変更
+lab-err-trace = ラボは対象ごとのトレースを出力先フォルダーに書きます
+lab-rec-trace = --trace を外し、--out でフォルダーを指定してください。
 lab-err-schema = { $path }：{ $count ->
    *[other] 誤りが { $count } 個あります
 }

@@ -10,17 +10,18 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jpkise_card::pcsc::{find_reader, list_readers, Reader};
-use jpkise_card::trace::{create_file, StartRecord};
+use jpkise_card::trace::{create_file, StartRecord, Watcher};
 use jpkise_gp::keys::{KeySource, KeySpec, KeySpecError, SoftwareKeys};
 use jpkise_gpse::Profile;
 use jpkise_lab::report::{self, ReportError, RunReport, SuiteTitle, Words};
 use jpkise_lab::run::bench::{Bench, BenchError, TargetKind};
 use jpkise_lab::run::identity::card_id;
 use jpkise_lab::run::reader::{ReaderBench, ReaderOptions};
-use jpkise_lab::run::runner::{self, Event, Item, Options, Target};
+use jpkise_lab::run::runner::{self, Event, Item, Options, Planned, Target};
 use jpkise_lab::run::simulated::SimulatedBench;
 use jpkise_lab::run::{Mismatch, Skip, Tape, TargetReport, Verdict};
 use jpkise_lab::simulator::{self, ProfileSource, StartError};
+use jpkise_lab::suite::model::Changes;
 use jpkise_lab::{suite, suites};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
@@ -84,7 +85,7 @@ fn list(app: &App) -> Result<(), CliError> {
 /// Suites of which a case is to be run. A beginning that is none of any case is a slip: nothing would be run, and
 /// nothing fail.
 fn chosen(mut items: Vec<Item>, only: &[String]) -> Result<Vec<Item>, CliError> {
-    let cases: Vec<String> = items.iter().flat_map(Item::cases).collect();
+    let cases: Vec<String> = items.iter().flat_map(Item::cases).map(|planned| planned.case).collect();
     for name in only {
         if !cases.iter().any(|case| case.starts_with(name)) {
             let alike = |case: &String| case.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
@@ -98,7 +99,7 @@ fn chosen(mut items: Vec<Item>, only: &[String]) -> Result<Vec<Item>, CliError> 
         }
     }
     let is_wanted = |case: &String| only.is_empty() || only.iter().any(|name| case.starts_with(name));
-    items.retain(|item| item.cases().iter().any(is_wanted));
+    items.retain(|item| item.cases().iter().any(|planned| is_wanted(&planned.case)));
     Ok(items)
 }
 
@@ -170,6 +171,12 @@ fn titles(items: &[Item]) -> Vec<SuiteTitle> {
 }
 
 fn go(app: &App, items: Vec<Item>, only: Vec<String>, arguments: &LabArgs) -> Result<(), CliError> {
+    if app.global.trace.is_some() {
+        return Err(CliError::new(Exit::Usage, Text::new("lab-err-trace")).next(Text::new("lab-rec-trace")));
+    }
+    if app.global.dry_run {
+        return plan(app, &items, &only);
+    }
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
     prepare(&out)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -216,6 +223,32 @@ pub fn speaker(language: Language) -> impl Fn(&str, &[(String, String)]) -> Stri
         }
         messages.say(&text)
     }
+}
+
+/// What would be run, in the order of the suites. Nothing is opened, nothing written.
+fn plan(app: &App, items: &[Item], only: &[String]) -> Result<(), CliError> {
+    let mut cases: Vec<Planned<'_>> = items.iter().flat_map(Item::cases).collect();
+    cases.retain(|c| only.is_empty() || only.iter().any(|only| c.case.starts_with(only)));
+    let width = cases.iter().map(|c| c.case.chars().count()).max().unwrap_or_default();
+    let is_japanese = app.messages.language() == Language::Ja;
+    for planned in &cases {
+        let name = planned.name_ja.filter(|_| is_japanese).unwrap_or(planned.name);
+        let change = match planned.changes {
+            Changes::Nothing => String::new(),
+            Changes::Content => format!(" [{}]", app.messages.get("lab-plan-content")),
+            Changes::ForGood => format!(" [{}]", app.messages.get("lab-plan-for-good")),
+        };
+        app.result(&format!("{:width$}  {name}{change}", planned.case))?;
+    }
+    app.result(&app.messages.say(&Text::new("lab-plan").count("count", cases.len() as u64)))?;
+    let object = |planned: &Planned<'_>| {
+        let needs: Vec<&str> = planned.needs.iter().map(|need| need.name()).collect();
+        json!({
+            "case": planned.case, "name": planned.name, "state": planned.state.to_string(),
+            "changes": planned.changes.name(), "needs": needs,
+        })
+    };
+    app.json(&json!({ "dry_run": true, "cases": cases.iter().map(object).collect::<Vec<_>>() }))
 }
 
 /// Makes the folder and takes away what an earlier run left, so that no mixture of two runs is taken for one.
@@ -269,7 +302,7 @@ fn targets(
             let keys = issuer_keys(app, arguments, None)?;
             let (file, path) = trace_file(out, traces.len())?;
             traces.push(path);
-            targets.push(real(arguments, reader, keys, file, now));
+            targets.push(real(app, arguments, reader, keys, file, now));
         }
     }
     let simulated_cards = arguments.simulated().max(usize::from(targets.is_empty()));
@@ -285,7 +318,7 @@ fn targets(
         let keys = issuer_keys(app, arguments, Some(&profile))?;
         let (file, path) = trace_file(out, traces.len())?;
         traces.push(path);
-        targets.push(simulated(name, profile, keys, file, now));
+        targets.push(simulated(app, name, profile, keys, file, now));
     }
     Ok((targets, traces))
 }
@@ -301,7 +334,17 @@ fn started(now: OffsetDateTime) -> Option<String> {
     now.format(&Rfc3339).ok()
 }
 
+/// Writes the trace, and shows the exchanges to who asked for it.
+fn tape(file: File, start: &StartRecord, verbose: bool) -> Tape {
+    let tape = Tape::to(LineWriter::new(file), start);
+    if verbose {
+        tape.show_to(Box::new(Watcher::new(talk_line)));
+    }
+    tape
+}
+
 fn real(
+    app: &App,
     arguments: &LabArgs,
     reader: Reader,
     keys: Option<SoftwareKeys>,
@@ -316,9 +359,10 @@ fn real(
         patience: PATIENCE,
     };
     let name = reader.name.clone();
+    let verbose = app.global.verbose;
     let open = move || {
         let start = StartRecord::new(&reader.name, reader.atr.as_deref().unwrap_or_default(), started(now));
-        let tape = Tape::to(LineWriter::new(file), &start);
+        let tape = tape(file, &start, verbose);
         let keys = keys.map(|keys| Rc::new(keys) as Rc<dyn KeySource>);
         Ok(Box::new(ReaderBench::open(options, keys, tape, now)?) as Box<dyn Bench>)
     };
@@ -326,15 +370,17 @@ fn real(
 }
 
 fn simulated(
+    app: &App,
     name: String,
     profile: Profile,
     keys: Option<SoftwareKeys>,
     file: File,
     now: OffsetDateTime,
 ) -> Target {
+    let verbose = app.global.verbose;
     let open = move || {
         let start = StartRecord::new("simulated GP-SE (jcvm)", &[], started(now));
-        let tape = Tape::to(LineWriter::new(file), &start);
+        let tape = tape(file, &start, verbose);
         let keys = match keys {
             Some(keys) => keys,
             None => simulator::test_keys().map_err(|e| BenchError::Open(e.to_string()))?,

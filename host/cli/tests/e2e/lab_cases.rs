@@ -256,3 +256,35 @@ fn facts_and_figures_have_words_in_a_japanese_report() {
     }
     assert!(page.contains("<h3>鍵生成</h3>"));
 }
+
+#[test]
+fn a_dry_run_names_the_cases_and_opens_nothing() {
+    let (code, said, begun) = lab(&["gp", "--dry-run", "--only", "gp/set-status", "--only", "gp/select/isd"]);
+    assert_eq!((code, begun), (Some(0), false), "{said}");
+    for line in [
+        "SELECT without data selects the issuer security domain and names it",
+        "gp/set-status/forward",
+        "for good",
+        "Dry run: no card was opened",
+    ] {
+        assert!(said.contains(line), "{said}\n   does not say\n{line}");
+    }
+    // A reader is not even looked for.
+    let output =
+        run(&mut jpkise(&["lab", "run", "jpki-secrets", "--reader", "no such", "--dry-run", "--json"]));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cases = object["cases"].as_array().unwrap();
+    assert_eq!((cases.len(), object["dry_run"].as_bool()), (4, Some(true)), "{object}");
+    assert_eq!(cases[0]["changes"], "content");
+}
+
+#[test]
+fn exchanges_are_shown_on_request_and_a_second_trace_is_refused() {
+    let (code, said, _) = lab(&["gp", "--only", "gp/select/isd", "--verbose"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("#1 ") && said.contains("SELECT"), "{said}");
+    let (code, said, begun) = lab(&["gp", "--only", "gp/select/isd", "--trace", "trace.jsonl"]);
+    assert_eq!((code, begun), (Some(2), false), "{said}");
+    assert!(said.contains("--out"), "{said}");
+}

@@ -33,13 +33,52 @@ impl Item {
         }
     }
 
-    /// Its cases as `suite/id`, in the order of the file.
-    pub fn cases(&self) -> Vec<String> {
+    /// Its cases, in the order of the file.
+    pub fn cases(&self) -> Vec<Planned<'_>> {
         match self {
-            Self::Data(suite) => suite.cases.iter().map(|c| format!("{}/{}", suite.id, c.id)).collect(),
-            Self::Code(coded) => coded.tests.iter().map(|t| format!("{}/{}", coded.id, t.id)).collect(),
+            Self::Data(suite) => suite
+                .cases
+                .iter()
+                .map(|case| Planned {
+                    case: format!("{}/{}", suite.id, case.id),
+                    name: &case.name,
+                    name_ja: case.name_ja.as_deref(),
+                    state: case.state,
+                    changes: case.changes,
+                    needs: &case.needs,
+                })
+                .collect(),
+            Self::Code(coded) => coded
+                .tests
+                .iter()
+                .map(|test| Planned {
+                    case: format!("{}/{}", coded.id, test.id),
+                    name: test.name,
+                    name_ja: Some(test.name_ja),
+                    state: test.state,
+                    changes: test.changes,
+                    needs: test.needs,
+                })
+                .collect(),
         }
     }
+}
+
+/// A case before it is run.
+#[derive(Debug, Clone)]
+pub struct Planned<'i> {
+    /// `suite/id`.
+    pub case: String,
+    /// What is tried, in English.
+    pub name: &'i str,
+    /// The same in Japanese, where there is such a text.
+    pub name_ja: Option<&'i str>,
+    /// The state it begins with.
+    pub state: CardState,
+    /// What it leaves on a card.
+    pub changes: Changes,
+    /// What it needs.
+    pub needs: &'i [Need],
 }
 
 /// Opens a bench, in the thread of its target.
@@ -190,7 +229,8 @@ impl Worker {
             Ok(mut bench) => {
                 let identity = super::identity::read(bench.as_mut());
                 self.report(|r| r.identity = identity);
-                let cases = items.iter().flat_map(Item::cases).filter(|c| self.options.wants(c)).count();
+                let cases =
+                    items.iter().flat_map(Item::cases).filter(|c| self.options.wants(&c.case)).count();
                 self.tell(Event::Opened { target: target_index, cases });
                 let mut gone = false;
                 for item in items {

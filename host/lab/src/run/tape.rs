@@ -28,6 +28,8 @@ struct Inner {
     /// Headers before secure messaging and what they were sent to, for coverage.
     headers: Vec<[u8; 4]>,
     last_us: u64,
+    /// Sees everything too.
+    beside: Option<Box<dyn Observer>>,
 }
 
 /// Watches the cards of one target. Clones are handles of the same tape.
@@ -46,6 +48,11 @@ impl Tape {
             inner.write(&record);
         }
         tape
+    }
+
+    /// Shows everything to this observer too.
+    pub fn show_to(&self, beside: Box<dyn Observer>) {
+        self.0.borrow_mut().beside = Some(beside);
     }
 
     /// As an observer of a card.
@@ -126,6 +133,9 @@ impl Inner {
 impl Observer for Tape {
     fn exchange(&mut self, exchange: &Exchange<'_>) {
         let mut inner = self.0.borrow_mut();
+        if let Some(beside) = &mut inner.beside {
+            beside.exchange(exchange);
+        }
         inner.index += 1;
         let mut record = ExchangeRecord::new(inner.index, exchange);
         // Cards come and go in a run; the clock of the trace is that of the tape.
@@ -154,6 +164,9 @@ impl Observer for Tape {
 
     fn reset(&mut self, atr: &[u8]) {
         let mut inner = self.0.borrow_mut();
+        if let Some(beside) = &mut inner.beside {
+            beside.reset(atr);
+        }
         let time_us = inner.opened.map_or(0, |o| u64::try_from(o.elapsed().as_micros()).unwrap_or(u64::MAX));
         let record = Record::Reset { time_us, reset: hex::encode_upper(atr), card: None };
         inner.write(&record);

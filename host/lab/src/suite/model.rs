@@ -77,6 +77,20 @@ pub enum Changes {
     ForGood,
 }
 
+impl Changes {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Nothing, Self::Content, Self::ForGood];
+
+    /// Its name in suite files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Content => "content",
+            Self::ForGood => "for-good",
+        }
+    }
+}
+
 /// What a case needs of the card or of the way to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {

@@ -181,12 +181,8 @@ impl<'t> Reader<'_, '_, 't> {
 }
 
 fn changes(text: &str) -> Result<Changes, String> {
-    match text {
-        "nothing" => Ok(Changes::Nothing),
-        "content" => Ok(Changes::Content),
-        "for-good" => Ok(Changes::ForGood),
-        _ => Err("a case changes nothing, content, or something for-good".to_owned()),
-    }
+    let found = Changes::ALL.into_iter().find(|changes| changes.name() == text);
+    found.ok_or_else(|| "a case changes nothing, content, or something for-good".to_owned())
 }
 
 /// `fresh`, `installed`, `ara`, `any`, `active(01)`, `active` for both keys, `token(card)`.
