@@ -59,6 +59,21 @@ fn every_suite_passes_on_the_simulated_card_and_touches_every_command_of_its_tab
     assert_eq!(bad, 0);
 }
 
+/// A secure element as it is delivered: the lab brings the applets along.
+#[test]
+fn applets_are_loaded_where_the_card_has_none() {
+    let bare = Profile { jpki_in_rom: false, ara: false, ..Profile::default() };
+    let items: Vec<_> = ["gp", "ara", "jpki-secrets", "jpki-edge"]
+        .iter()
+        .flat_map(|name| suites::find(name).unwrap().unwrap())
+        .collect();
+    let under_way = run(vec![target("bare", bare)], items, &options());
+    while under_way.events.recv().is_ok() {}
+    let report = lock(&under_way.reports).remove(0);
+    let bad: Vec<_> = report.cases.iter().filter(|c| !c.verdict.is_good()).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
 /// What a card does not offer is left out, and nothing else fails for it.
 #[test]
 fn management_suites_pass_on_cards_that_offer_less() {
