@@ -87,13 +87,6 @@ pub(crate) fn engine(
         Ok(Value::from(text))
     });
     engine.add_filter("ms", |ms: f64| format!("{ms:.1}"));
-    let terms = terms(report, words);
-    engine.add_filter("term", move |text: String| terms.get(&text).cloned().unwrap_or(text));
-    for (kind, known) in [("fact", &FACTS[..]), ("figure", &FIGURES[..])] {
-        let names: BTreeMap<&str, String> =
-            known.iter().map(|name| (*name, named(kind, known, name, words.say))).collect();
-        engine.add_filter(kind, move |name: String| names.get(name.as_str()).cloned().unwrap_or(name));
-    }
     engine.add_filter("rate", |value: f64| {
         if value.abs() >= 100.0 {
             format!("{value:.0}")
@@ -106,7 +99,14 @@ pub(crate) fn engine(
 
 /// Makes the page.
 pub fn html(report: &RunReport, words: &Words<'_>) -> Result<String, HtmlError> {
-    let engine = engine(words, "report.html", TEMPLATE, &DYNAMIC)?;
+    let mut engine = engine(words, "report.html", TEMPLATE, &DYNAMIC)?;
+    let terms = terms(report, words);
+    engine.add_filter("term", move |text: String| terms.get(&text).cloned().unwrap_or(text));
+    for (kind, known) in [("fact", &FACTS[..]), ("figure", &FIGURES[..])] {
+        let names: BTreeMap<&str, String> =
+            known.iter().map(|name| (*name, named(kind, known, name, words.say))).collect();
+        engine.add_filter(kind, move |name: String| names.get(name.as_str()).cloned().unwrap_or(name));
+    }
     let language = words.language.to_owned();
     let is_japanese = language == "ja";
     let suites = suites(report, is_japanese);
