@@ -12,13 +12,14 @@ use jpkise_lab::run::runner::{lock, Options, Target};
 use jpkise_lab::run::simulated::SimulatedBench;
 use jpkise_lab::run::{run, Tape, TargetReport, Verdict};
 use jpkise_lab::{coverage, simulator, suites};
+use jpkise_wire::scp03::IParameter;
 use time::macros::datetime;
 
-fn target(name: &str) -> Target {
-    let open = || {
+fn target(name: &str, profile: Profile) -> Target {
+    let open = move || {
         let keys = Rc::new(simulator::test_keys().unwrap());
         let now = datetime!(2026-11-23 00:00 UTC);
-        let bench = SimulatedBench::new(Profile::default(), keys, Tape::default(), now)?;
+        let bench = SimulatedBench::new(profile, keys, Tape::default(), now)?;
         Ok(Box::new(bench) as Box<dyn jpkise_lab::run::Bench>)
     };
     Target { name: name.to_owned(), kind: TargetKind::Simulated, open: Box::new(open) }
@@ -30,7 +31,7 @@ fn options() -> Options {
 
 fn run_suite(name: &str) -> TargetReport {
     let items = suites::find(name).unwrap().unwrap_or_else(|e| panic!("{e}"));
-    let under_way = run(vec![target("sim")], items, &options());
+    let under_way = run(vec![target("sim", Profile::default())], items, &options());
     while under_way.events.recv().is_ok() {}
     let report = lock(&under_way.reports).remove(0);
     assert_eq!(report.error, None);
@@ -56,4 +57,41 @@ fn every_suite_passes_on_the_simulated_card_and_touches_every_command_of_its_tab
         eprintln!("{name}: {cases} cases, {bad_here} bad, {skipped} skipped, {seconds:.1} s");
     }
     assert_eq!(bad, 0);
+}
+
+/// A secure element as it is delivered: the lab brings the applets along.
+#[test]
+fn applets_are_loaded_where_the_card_has_none() {
+    let bare = Profile { jpki_in_rom: false, ara: false, ..Profile::default() };
+    let items: Vec<_> = ["gp", "ara", "jpki-secrets", "jpki-edge"]
+        .iter()
+        .flat_map(|name| suites::find(name).unwrap().unwrap())
+        .collect();
+    let under_way = run(vec![target("bare", bare)], items, &options());
+    while under_way.events.recv().is_ok() {}
+    let report = lock(&under_way.reports).remove(0);
+    let bad: Vec<_> = report.cases.iter().filter(|c| !c.verdict.is_good()).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// What a card does not offer is left out, and nothing else fails for it.
+#[test]
+fn management_suites_pass_on_cards_that_offer_less() {
+    let mut cards: Vec<(String, Profile)> = [0x00, 0x10, 0x20, 0x30, 0x60]
+        .into_iter()
+        .map(|i| (format!("i-{i:02X}"), Profile::default().with_i(IParameter::new(i).unwrap())))
+        .collect();
+    cards.push(("one-channel".to_owned(), Profile { channels: 1, ..Profile::default() }));
+    cards.push(("short".to_owned(), Profile { extended_length: false, ..Profile::default() }));
+    let items: Vec<_> =
+        ["gp", "scp03", "ara"].iter().flat_map(|name| suites::find(name).unwrap().unwrap()).collect();
+    let targets = cards.into_iter().map(|(name, profile)| target(&name, profile)).collect();
+    let under_way = run(targets, items, &options());
+    while under_way.events.recv().is_ok() {}
+    for report in lock(&under_way.reports).iter() {
+        assert_eq!(report.error, None);
+        let bad: Vec<_> = report.cases.iter().filter(|c| !c.verdict.is_good()).collect();
+        assert!(bad.is_empty(), "{}: {bad:#?}", report.name);
+        assert!(report.count("skipped") < 30 && report.count("passed") > 160, "{}", report.name);
+    }
 }

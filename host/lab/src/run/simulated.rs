@@ -189,9 +189,9 @@ impl Bench for SimulatedBench {
             Need::NoRMac => self.i() & 0x20 == 0,
             Need::REncryption => self.i() & 0x40 != 0,
             Need::PseudoRandom => self.i() & 0x10 != 0,
-            Need::Simulator | Need::ExtendedLength | Need::InterfaceSwitch | Need::Channels | Need::Load => {
-                true
-            }
+            Need::ExtendedLength => self.profile.extended_length,
+            Need::Channels => self.profile.channels > 1,
+            Need::Simulator | Need::InterfaceSwitch | Need::Load => true,
         }
     }
 

@@ -2,16 +2,17 @@
 
 use std::rc::Rc;
 
+use jpkise_cap::{Cap, LoadOptions};
 use jpkise_card::CardError;
 use jpkise_gp::ara::{ARA_M_AID, ARA_PACKAGE_AID};
-use jpkise_gp::commands::install::ForInstall;
+use jpkise_gp::commands::install::{ForInstall, ForLoad};
 use jpkise_gp::commands::put_key::{Destination, KeyBlock};
 use jpkise_gp::keys::{KeySource, SoftwareKeys};
 use jpkise_gp::registry::Registry;
 use jpkise_gp::scp03::{ScpError, Session};
 use jpkise_gp::workflow::{
-    create_domain, delete, delete_key, extradite, install, open_channel, put_keys, read_identity,
-    read_registry, ChannelOptions, DomainRequest,
+    create_domain, delete, delete_key, extradite, install, load, open_channel, put_keys, read_identity,
+    read_registry, ChannelOptions, DomainRequest, LoadRequest,
 };
 use jpkise_gp::GpError;
 use jpkise_jpki::ca::{Hierarchy, Subscriber};
@@ -31,6 +32,7 @@ pub use crate::secrets::{sp_keys, PASSWORD, PIN};
 
 use super::bench::{BenchError, LabCard, Values};
 use crate::chain::sei_tsm::{applet, issuer_channel, DOMAIN_I};
+use crate::dist;
 use crate::suite::model::{CardState, Stage};
 
 /// Who makes states.
@@ -108,8 +110,12 @@ impl Maker {
         match state {
             CardState::Any => Ok(()),
             CardState::Fresh => self.clear(card).map_err(failed),
-            CardState::Ara => self.install_ara(card).map_err(failed),
+            CardState::Ara => {
+                self.load_where_missing(card, state, ARA_PACKAGE_AID, dist::ARA_CAP)?;
+                self.install_ara(card).map_err(failed)
+            }
             CardState::Jpki { auth: Stage::Empty, sign: Stage::Empty, plastic } => {
+                self.load_where_missing(card, state, PACKAGE_AID, dist::JPKI_CAP)?;
                 self.install_jpki(card, plastic).map_err(failed)
             }
             CardState::Jpki { auth, sign: Stage::Empty, plastic } => {
@@ -149,6 +155,33 @@ impl Maker {
             delete_key(&mut session, *kvn)?;
         }
         Ok(())
+    }
+
+    /// The package of an applet, which stays on the card from then on: loading it takes long.
+    fn load_where_missing(
+        &self,
+        card: &mut LabCard,
+        state: CardState,
+        package: Aid,
+        cap: &[u8],
+    ) -> Result<(), BenchError> {
+        let failed = |error: &dyn std::fmt::Display| BenchError::state(state, error);
+        let lost = |error: GpError| match error {
+            GpError::Channel(ScpError::Card(error)) => BenchError::Card(error),
+            other => failed(&other),
+        };
+        if self.registry(card).map_err(lost)?.find(&package).is_some() {
+            return Ok(());
+        }
+        let cap = Cap::read(cap).map_err(|e| failed(&e))?;
+        let request = LoadRequest {
+            announcement: ForLoad::new(package, None),
+            data_block: &cap.load_file_data_block(LoadOptions::default()),
+            daps: Vec::new(),
+            block_size: None,
+        };
+        let opened = open_channel(card, self.issuer.as_ref(), &issuer_channel(), &mut OsRng);
+        load(&mut opened.map_err(lost)?, &request, &mut |_| {}).map(drop).map_err(lost)
     }
 
     fn install_ara(&self, card: &mut LabCard) -> Result<(), GpError> {
