@@ -17,7 +17,7 @@ use time::macros::datetime;
 
 fn target(name: &str, profile: Profile) -> Target {
     let open = move || {
-        let keys = Rc::new(simulator::test_keys().unwrap());
+        let keys = Rc::new(simulator::profile_keys(&profile).unwrap());
         let now = datetime!(2026-11-23 00:00 UTC);
         let bench = SimulatedBench::new(profile, keys, Tape::default(), now)?;
         Ok(Box::new(bench) as Box<dyn jpkise_lab::run::Bench>)
@@ -93,5 +93,23 @@ fn management_suites_pass_on_cards_that_offer_less() {
         let bad: Vec<_> = report.cases.iter().filter(|c| !c.verdict.is_good()).collect();
         assert!(bad.is_empty(), "{}: {bad:#?}", report.name);
         assert!(report.count("skipped") < 30 && report.count("passed") > 160, "{}", report.name);
+    }
+}
+
+/// SECURED, three tries, no level below 03, no R-ENCRYPTION, diversified AES-256 keys; and the same with S16.
+#[test]
+fn every_suite_passes_on_a_card_as_it_leaves_production() {
+    let text = include_str!("../../gpse/profiles/strict.toml");
+    let items: Vec<_> = suites::NAMES.iter().flat_map(|name| suites::find(name).unwrap().unwrap()).collect();
+    let cards = [("strict", "30"), ("strict-s16", "31")].map(|(name, i)| {
+        target(name, Profile::from_toml(&text.replace("i = \"30\"", &format!("i = \"{i}\""))).unwrap())
+    });
+    let under_way = run(cards.into(), items, &options());
+    while under_way.events.recv().is_ok() {}
+    for report in lock(&under_way.reports).iter() {
+        assert_eq!(report.error, None);
+        let bad: Vec<_> = report.cases.iter().filter(|c| !c.verdict.is_good()).collect();
+        assert!(bad.is_empty(), "{}: {bad:#?}", report.name);
+        assert!(report.count("passed") > 1700, "{}: {} passed", report.name, report.count("passed"));
     }
 }

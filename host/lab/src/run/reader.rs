@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use jpkise_card::pcsc::{wait_for_card, Change, ConnectOptions, PcscTransport, ReaderEvent, Watcher};
 use jpkise_card::{Card, CardError, Transport};
 use jpkise_gp::keys::KeySource;
+use jpkise_wire::scp03::IParameter;
 use time::OffsetDateTime;
 
 use super::bench::{Bench, BenchError, LabCard, TargetKind, Values};
 use super::identity;
-use super::state::{issuer_aid, Maker};
+use super::state::{issuer_aid, Disposition, Maker};
 use super::tape::Tape;
 use crate::suite::model::{CardState, Changes, Need};
 
@@ -43,6 +44,8 @@ pub struct ReaderBench {
     i: Option<u8>,
     /// Who the card is.
     id: String,
+    /// Asked once, when a case wants to know.
+    disposition: Option<Disposition>,
     /// The state it is in and the values of it, as long as nothing was changed since.
     is_in: Option<(CardState, Values)>,
     started: Instant,
@@ -70,6 +73,7 @@ impl ReaderBench {
             isd: None,
             i: None,
             id: String::new(),
+            disposition: None,
             is_in: None,
             started: Instant::now(),
             watcher,
@@ -97,7 +101,17 @@ impl ReaderBench {
             self.note(format!("another card: {found}"));
         }
         self.id = found;
+        self.disposition = None;
         Ok(())
+    }
+
+    /// What only the issuer's keys tell. Without them the card is taken for a strict one: what it would refuse is not tried.
+    fn disposition(&mut self) -> &Disposition {
+        let Self { disposition, maker, card, .. } = self;
+        disposition.get_or_insert_with(|| match maker {
+            Some(maker) => maker.disposition(card),
+            None => Disposition { levels: Vec::new(), secured: true },
+        })
     }
 
     fn note(&mut self, what: impl Into<String>) {
@@ -209,10 +223,13 @@ impl Bench for ReaderBench {
     fn can(&mut self, need: Need) -> bool {
         let offers = |bit: u8| self.i.is_some_and(|i| i & bit != 0);
         match need {
-            Need::Simulator | Need::InterfaceSwitch => false,
+            Need::Simulator | Need::InterfaceSwitch | Need::TenTries => false,
+            Need::Level(level) => self.disposition().levels.contains(&level),
+            Need::NotSecured => !self.disposition().secured,
             Need::Reader | Need::Channels | Need::Load => true,
             Need::ExtendedLength => self.card.capabilities().extended_length,
             Need::PseudoRandom => offers(0x10),
+            Need::S8 => !offers(IParameter::S16),
             Need::RMac => offers(0x20),
             Need::NoRMac => self.i.is_some_and(|i| i & 0x20 == 0),
             Need::REncryption => offers(0x40),

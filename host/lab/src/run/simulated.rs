@@ -8,9 +8,12 @@ use std::time::Instant;
 
 use jpkise_card::{Card, Transport};
 use jpkise_gp::keys::KeySource;
+use jpkise_gpse::profile::AfterTries;
+use jpkise_gpse::registry::life_cycle;
 use jpkise_gpse::runtime::jcvm::{Jcvm, Memory};
 use jpkise_gpse::runtime::Interface;
 use jpkise_gpse::{GpSe, Profile};
+use jpkise_wire::scp03::IParameter;
 use time::OffsetDateTime;
 
 use super::bench::{Bench, BenchError, LabCard, TargetKind, Values};
@@ -189,8 +192,17 @@ impl Bench for SimulatedBench {
             Need::NoRMac => self.i() & 0x20 == 0,
             Need::REncryption => self.i() & 0x40 != 0,
             Need::PseudoRandom => self.i() & 0x10 != 0,
+            Need::S8 => self.i() & IParameter::S16 == 0,
             Need::ExtendedLength => self.profile.extended_length,
             Need::Channels => self.profile.channels > 1,
+            Need::Level(level) => {
+                let least = self.profile.minimum_level.value();
+                self.profile.i.offers(level) && level.value() & least == least
+            }
+            Need::NotSecured => self.profile.card_state < life_cycle::SECURED,
+            Need::TenTries => {
+                self.profile.authentication_tries == Some(10) && self.profile.after_tries == AfterTries::Block
+            }
             Need::Simulator | Need::InterfaceSwitch | Need::Load => true,
         }
     }

@@ -8,11 +8,11 @@ use jpkise_gp::ara::{ARA_M_AID, ARA_PACKAGE_AID};
 use jpkise_gp::commands::install::{ForInstall, ForLoad};
 use jpkise_gp::commands::put_key::{Destination, KeyBlock};
 use jpkise_gp::keys::{KeySource, SoftwareKeys};
-use jpkise_gp::registry::Registry;
+use jpkise_gp::registry::{CardState as LifeCycle, Registry};
 use jpkise_gp::scp03::{ScpError, Session};
 use jpkise_gp::workflow::{
     create_domain, delete, delete_key, extradite, install, load, open_channel, put_keys, read_identity,
-    read_registry, ChannelOptions, DomainRequest, LoadRequest,
+    read_registry, ChannelOptions, DomainRequest, LevelChoice, LoadRequest,
 };
 use jpkise_gp::GpError;
 use jpkise_jpki::ca::{Hierarchy, Subscriber};
@@ -23,7 +23,7 @@ use jpkise_jpki::edge::{
 };
 use jpkise_jpki::personalize::{Issuer, TestIssuer};
 use jpkise_jpki::{channel, Admin, KnownSecrets};
-use jpkise_wire::scp03::KeyError;
+use jpkise_wire::scp03::{KeyError, SecurityLevel};
 use jpkise_wire::Aid;
 use rand::rngs::OsRng;
 use time::OffsetDateTime;
@@ -45,6 +45,15 @@ pub struct Maker {
     found: Option<(Vec<Aid>, Vec<u8>)>,
 }
 
+/// What of a card's ways only its issuer's keys tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disposition {
+    /// Security levels at which it opens a channel.
+    pub levels: Vec<SecurityLevel>,
+    /// Whether it is SECURED, or beyond.
+    pub secured: bool,
+}
+
 impl Maker {
     /// With the issuer's keys.
     pub fn new(issuer: Rc<dyn KeySource>, now: OffsetDateTime) -> Result<Self, KeyError> {
@@ -58,6 +67,19 @@ impl Maker {
             "sp" => Some(self.sp.clone()),
             _ => None,
         }
+    }
+
+    /// Asks the card; nothing of it is changed, and with the right keys no try is lost.
+    pub fn disposition(&self, card: &mut LabCard) -> Disposition {
+        let mut opens = |level| {
+            let options = ChannelOptions { level: LevelChoice::Exactly(level), ..ChannelOptions::default() };
+            open_channel(card, self.issuer.as_ref(), &options, &mut OsRng).is_ok()
+        };
+        let levels = SecurityLevel::ALL.into_iter().filter(|level| opens(*level)).collect();
+        let registry = self.registry(card).ok();
+        let issuer = registry.and_then(|registry| registry.issuer);
+        let early = issuer.is_some_and(|issuer| issuer.life_cycle.value < LifeCycle::Secured.value());
+        Disposition { levels, secured: !early }
     }
 
     /// The state from which `state` is one step away; `None` for those that are a beginning.

@@ -110,15 +110,23 @@ pub enum Need {
     REncryption,
     /// Pseudo-random card challenges.
     PseudoRandom,
+    /// Challenges, cryptograms and MACs of eight bytes (S8), not of sixteen.
+    S8,
     /// Logical channels.
     Channels,
     /// LOAD of packages.
     Load,
+    /// The card opens channels at that security level: i offers it, and the card asks for no more, as production cards do.
+    Level(SecurityLevel),
+    /// The card's life cycle is before SECURED.
+    NotSecured,
+    /// Ten wrong authentications in a row block a key version, no fewer and no more.
+    TenTries,
 }
 
 impl Need {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 19] = [
         Self::NoRMac,
         Self::Simulator,
         Self::Reader,
@@ -127,8 +135,17 @@ impl Need {
         Self::RMac,
         Self::REncryption,
         Self::PseudoRandom,
+        Self::S8,
         Self::Channels,
         Self::Load,
+        Self::Level(SecurityLevel::NONE),
+        Self::Level(SecurityLevel::L01),
+        Self::Level(SecurityLevel::L03),
+        Self::Level(SecurityLevel::L11),
+        Self::Level(SecurityLevel::L13),
+        Self::Level(SecurityLevel::L33),
+        Self::NotSecured,
+        Self::TenTries,
     ];
 
     /// Its name in suite files and reports.
@@ -142,8 +159,19 @@ impl Need {
             Self::NoRMac => "no-r-mac",
             Self::REncryption => "r-encryption",
             Self::PseudoRandom => "pseudo-random",
+            Self::S8 => "s8",
             Self::Channels => "channels",
             Self::Load => "load",
+            Self::Level(level) => match level.value() {
+                0x33 => "level-33",
+                0x13 => "level-13",
+                0x11 => "level-11",
+                0x03 => "level-03",
+                0x01 => "level-01",
+                _ => "level-00",
+            },
+            Self::NotSecured => "not-secured",
+            Self::TenTries => "ten-tries",
         }
     }
 }
@@ -247,6 +275,8 @@ impl fmt::Display for CardState {
 pub struct Preparation {
     /// Conditions before it.
     pub after: Vec<String>,
+    /// What the card must be capable of: a case under this condition needs it too.
+    pub needs: Vec<Need>,
     /// What is done.
     pub steps: Vec<Step>,
 }

@@ -323,9 +323,10 @@ impl<'r, 's, 't> Reader<'r, 's, 't> {
         for before in &after {
             self.known_preparation(before);
         }
+        let needs = self.needs(&mut fields);
         let steps = self.steps(&mut fields);
         fields.finish(self.source);
-        Some(Preparation { after: after.into_iter().map(|t| t.value).collect(), steps })
+        Some(Preparation { after: after.into_iter().map(|t| t.value).collect(), needs, steps })
     }
 
     fn known_preparation(&mut self, name: &Text) {
@@ -364,7 +365,8 @@ fn is_identifier(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::suite::check::Check;
-    use crate::suite::model::{Changes, Lengths, OpenFault};
+    use crate::suite::model::{Changes, Lengths, Need, OpenFault};
+    use jpkise_wire::scp03::SecurityLevel;
 
     const HEAD: &str = "suite = \"t\"\ntitle = \"T\"\nsection = \"S\"\n";
 
@@ -387,11 +389,17 @@ mod tests {
             ins = "20"
             p1 = "00"
             p2 = "80"
+            [prepare.line]
+            needs = ["level-01"]
+            steps = [{ reset = true }]
             [prepare.pin]
+            after = ["line"]
+            needs = ["s8"]
             steps = [{ send = "verify", p2 = "98", data = "$pin" }]
             [[case]]
             id = "one"
             name = "One"
+            needs = ["s8", "load"]
             given = ["active(01)", "held(02)", "pin"]
             steps = [
               { select = "$aid", p2 = "0C", le = "none", answer = "" },
@@ -404,7 +412,8 @@ mod tests {
         let case = &suite.cases[0];
         let state = CardState::Jpki { auth: Stage::Active, sign: Stage::Held, plastic: false };
         assert_eq!((case.state, case.preparations.as_slice()), (state, &["pin".to_owned()][..]));
-        assert_eq!((case.changes, case.section.as_str(), case.line), (Changes::Content, "S", 14));
+        assert_eq!(case.needs, [Need::S8, Need::Load, Need::Level(SecurityLevel::L01)]);
+        assert_eq!((case.changes, case.section.as_str(), case.line), (Changes::Content, "S", 19));
         let Action::Send(verify) = &case.steps[1].action else { panic!() };
         assert_eq!(verify.p2.constant(), Some(vec![0x80]));
         assert_eq!(verify.data.constant(), Some(b"1".to_vec()));

@@ -119,8 +119,8 @@ impl<'t> Reader<'_, '_, 't> {
         }
         let given = self.texts(&mut fields, "given").unwrap_or_else(|| self.given.clone());
         let (state, preparations) = self.given(&given);
-        let needs = self.texts(&mut fields, "needs").unwrap_or_default();
-        let needs = needs.iter().filter_map(|t| self.need(t)).collect();
+        let needs = self.needs(&mut fields);
+        let needs = self.with_needs_of(&preparations, needs);
         let changes = self.text(&mut fields, "changes").and_then(|t| self.parsed(&t, changes));
         let default = if state == CardState::Any { Changes::Nothing } else { Changes::Content };
         let repeat = fields.positive(self.source, "repeat").unwrap_or(1);
@@ -168,6 +168,32 @@ impl<'t> Reader<'_, '_, 't> {
             }
         }
         (state, preparations)
+    }
+
+    pub(super) fn needs(&mut self, fields: &mut Fields<'t>) -> Vec<Need> {
+        let needs = self.texts(fields, "needs").unwrap_or_default();
+        needs.iter().filter_map(|text| self.need(text)).collect()
+    }
+
+    /// With what the conditions need, and those before them.
+    fn with_needs_of(&self, preparations: &[String], mut needs: Vec<Need>) -> Vec<Need> {
+        let mut names = preparations.to_vec();
+        let mut seen = 0;
+        while let Some(name) = names.get(seen).cloned() {
+            seen += 1;
+            let Some(preparation) = self.suite.preparations.get(&name) else { continue };
+            for need in &preparation.needs {
+                if !needs.contains(need) {
+                    needs.push(*need);
+                }
+            }
+            for before in &preparation.after {
+                if !names.contains(before) {
+                    names.push(before.clone());
+                }
+            }
+        }
+        needs
     }
 
     fn need(&mut self, text: &Text) -> Option<Need> {
