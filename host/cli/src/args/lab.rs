@@ -117,6 +117,9 @@ pub struct LabArgs {
     /// Even for good.
     #[arg(long, requires = "destructive")]
     pub for_good: bool,
+    /// Somebody is at the readers.
+    #[arg(long)]
+    pub attended: bool,
     /// Limit of one exchange, in seconds.
     #[arg(long, value_name = "N", default_value_t = 60, hide_default_value = true)]
     pub timeout: u64,

@@ -355,6 +355,7 @@ fn real(
         reader: reader.name.clone(),
         destructive: arguments.destructive.clone(),
         for_good: arguments.for_good,
+        attended: arguments.attended,
         timeout: Duration::from_secs(arguments.timeout.max(1)),
         patience: PATIENCE,
     };
@@ -449,6 +450,10 @@ fn watch(app: &App, names: &[String], events: &std::sync::mpsc::Receiver<Event>)
                     stopping = true;
                     first.suspend(|| app.talk(&Text::new("lab-stopping")));
                 }
+            }
+            Event::Asked { target, ask } => {
+                let text = Text::new(ask.id()).with("reader", &names[target]);
+                first.suspend(|| app.talk(&text));
             }
             Event::Done { target } => {
                 ended += 1;

@@ -368,3 +368,44 @@ fn ctrl_c_ends_the_wait_for_a_card_that_went_away() {
     assert_eq!(json(&out.path().join("report.json"))["stopped"], true);
     Reader::wait_until_empty();
 }
+
+#[test]
+fn a_card_taken_out_and_put_back_when_asked_to_passes_the_unplug_case() {
+    use std::io::{BufRead, BufReader, Read};
+    let Some(reader) = Reader::take() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("card");
+    let in_reader = || Sim::start(&reader, &["--state", str_of(&state)]);
+    let mut sim = Some(in_reader());
+    let run_it = ["lab", "run", "pcsc", "--only", "pcsc/unplug", "--reader", READERS[0], "--lab"];
+    let unasked = ok(jpkise(&run_it).args(["--out", str_of(folder.path()), "--json"]));
+    assert!(unasked.contains("\"skipped\": 1"), "nobody is at the reader: {unasked}");
+
+    let mut child = jpkise(&run_it)
+        .args(["--attended", "--out", str_of(folder.path())])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut screen = BufReader::new(child.stderr.take().unwrap());
+    let mut until = |asked: &str| {
+        let mut line = String::new();
+        while screen.read_line(&mut line).unwrap() > 0 {
+            if line.contains(asked) {
+                return;
+            }
+        }
+        panic!("no {asked:?} in {line}");
+    };
+    until("take the card out");
+    assert!(sim.take().unwrap().interrupt().success());
+    until("put the card back");
+    let _sim = in_reader();
+    let mut rest = String::new();
+    screen.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success(), "{rest}");
+    let report = json(&folder.path().join("report.json"));
+    assert_eq!(report["targets"][0]["cases"][0]["verdict"], "passed");
+    let events = report["targets"][0]["events"].to_string();
+    assert!(events.contains("card removed") && events.contains("card inserted"), "{events}");
+}

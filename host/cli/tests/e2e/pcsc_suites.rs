@@ -32,6 +32,7 @@ fn options(reader: &str, destructive: Option<String>) -> ReaderOptions {
         reader: reader.to_owned(),
         destructive,
         for_good: false,
+        attended: false,
         timeout: Duration::from_secs(30),
         patience: Duration::from_secs(10),
     }

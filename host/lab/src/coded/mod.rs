@@ -15,7 +15,7 @@ use rand_chacha::ChaCha20Rng;
 
 use crate::run::bench::{Bench, Values};
 use crate::run::outcome::{Figure, Mismatch, Verdict};
-use crate::run::runner::Options;
+use crate::run::runner::{Ask, Options};
 use crate::suite::model::{CardState, Changes, Need};
 
 /// A suite of code.
@@ -63,6 +63,8 @@ pub struct Context<'c> {
     pub rng: ChaCha20Rng,
     /// How the run goes.
     pub options: &'c Options,
+    /// Asks the person at the reader.
+    pub ask: &'c dyn Fn(Ask),
     /// Remarks for people.
     pub remarks: &'c mut Vec<String>,
 }

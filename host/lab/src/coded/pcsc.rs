@@ -1,11 +1,12 @@
 //! What a reader does with resets, long answers, other programs, and bytes that are no command.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jpkise_card::pcsc::{ConnectOptions, PcscTransport};
-use jpkise_card::{CommandApdu, Transport, TransportError};
+use jpkise_card::pcsc::{Change, ConnectOptions, PcscTransport, Watcher};
+use jpkise_card::{CardError, CommandApdu, Transport, TransportError};
 
 use super::{verdict, Coded, Context, Stop, Test, ACTIVE};
+use crate::run::runner::Ask;
 use crate::suite::model::{CardState, Changes, Need};
 
 /// The suite.
@@ -74,6 +75,16 @@ pub const SUITE: Coded = Coded {
             needs: &[Need::Reader],
             run: |context| verdict(reset_by_other(context), "SCardTransmit"),
         },
+        Test {
+            id: "unplug",
+            name: "A card that is taken out ends the exchange, is told by the service, and works when it is back",
+            name_ja: "抜かれたカードは交信を終わらせ、サービスが通知し、戻せば再び使える",
+            reason: "PC/SC part 5: SCARD_W_REMOVED_CARD and SCardGetStatusChange; a program must neither hang nor go on",
+            state: CardState::Any,
+            changes: Changes::Nothing,
+            needs: &[Need::Reader, Need::Attended],
+            run: |context| verdict(unplug(context), "the card taken out and put back"),
+        },
     ],
 };
 
@@ -96,7 +107,7 @@ fn resets(context: &mut Context<'_>) -> Result<(), Stop> {
     let first = context.bench.card().reset().map_err(Stop::broken)?;
     let get_status = CommandApdu::new(0x80, 0xF2, 0x80, 0x02).with_data([0x4F, 0]).expecting_all();
     for _ in 0..TIMES {
-        let clock = std::time::Instant::now();
+        let clock = Instant::now();
         let atr = context.bench.card().reset().map_err(Stop::broken)?;
         context.time("reset", clock.elapsed());
         if atr != first {
@@ -176,7 +187,7 @@ fn transactions(context: &mut Context<'_>) -> Result<(), Stop> {
     let mut one = second(context, Duration::from_secs(5))?;
     let mut two = second(context, LIMIT)?;
     one.begin().map_err(Stop::broken)?;
-    let clock = std::time::Instant::now();
+    let clock = Instant::now();
     let other = two.begin();
     if other.is_ok() {
         return Err(Stop::differs("a second transaction", "to wait", "began at once"));
@@ -200,4 +211,68 @@ fn reset_by_other(context: &mut Context<'_>) -> Result<(), Stop> {
         Err(error) => return Err(Stop::differs("the first exchange after it", "card was reset", error)),
     }
     select_isd(context)
+}
+
+/// How long somebody has to take the card out, or to put it back.
+const HAND: Duration = Duration::from_secs(60);
+/// How long the service may take to tell of it; pcscd looks every 400 ms.
+const NOTICE: Duration = Duration::from_secs(10);
+
+fn unplug(context: &mut Context<'_>) -> Result<(), Stop> {
+    let reader = context.bench.card().name().to_owned();
+    let watcher = Watcher::start();
+    select_isd(context)?;
+    let before = context.bench.card().send(&get_card_data()).map_err(Stop::broken)?;
+
+    (context.ask)(Ask::TakeOut);
+    let lost = until_lost(context)?;
+    if !matches!(lost, TransportError::Removed | TransportError::NoCard(_) | TransportError::NoReader(_)) {
+        return Err(Stop::differs("an exchange without the card", TransportError::Removed, lost));
+    }
+    told(&watcher, &reader, "card removed", |change| {
+        matches!(change, Change::CardRemoved { .. } | Change::ReaderGone { .. })
+    })?;
+
+    (context.ask)(Ask::PutBack);
+    let clock = Instant::now();
+    while let Err(error) = context.bench.recover(&context.options.stop) {
+        if clock.elapsed() > HAND || context.options.stopped() {
+            return Err(Stop::broken(error));
+        }
+    }
+    told(&watcher, &reader, "card inserted", |change| matches!(change, Change::CardInserted { .. }))?;
+    select_isd(context)?;
+    let after = context.bench.card().send(&get_card_data()).map_err(Stop::broken)?;
+    if after == before {
+        Ok(())
+    } else {
+        Err(Stop::differs("GET DATA 0066 of the card put back", format!("{before:?}"), format!("{after:?}")))
+    }
+}
+
+/// Exchanges until one ends without an answer: how.
+fn until_lost(context: &mut Context<'_>) -> Result<TransportError, Stop> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let clock = Instant::now();
+    loop {
+        match context.bench.card().send(&get_card_data()) {
+            Err(CardError::Transport(error)) => return Ok(error),
+            Err(error) => return Err(Stop::broken(error)),
+            Ok(_) if clock.elapsed() > HAND || context.options.stopped() => {
+                return Err(Stop::broken("nobody took the card out"));
+            }
+            Ok(_) => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// Waits until the service has told of this reader what is due.
+fn told(watcher: &Watcher, reader: &str, due: &str, is: impl Fn(&Change) -> bool) -> Result<(), Stop> {
+    let clock = Instant::now();
+    while let Some(event) = watcher.next_within(NOTICE.saturating_sub(clock.elapsed())) {
+        if !event.initial && event.change.reader() == Some(reader) && is(&event.change) {
+            return Ok(());
+        }
+    }
+    Err(Stop::differs("what the service tells", due, "nothing of it"))
 }

@@ -28,6 +28,8 @@ pub struct ReaderOptions {
     pub destructive: Option<String>,
     /// Whether what cannot be taken back is allowed too.
     pub for_good: bool,
+    /// Whether somebody is at the reader who takes the card out when asked to.
+    pub attended: bool,
     /// Limit for one exchange.
     pub timeout: Duration,
     /// How long to wait for a card that went away.
@@ -226,6 +228,7 @@ impl Bench for ReaderBench {
             Need::Simulator | Need::InterfaceSwitch | Need::TenTries => false,
             Need::Level(level) => self.disposition().levels.contains(&level),
             Need::NotSecured => !self.disposition().secured,
+            Need::Attended => self.options.attended,
             Need::Reader | Need::Channels | Need::Load => true,
             Need::ExtendedLength => self.card.capabilities().extended_length,
             Need::PseudoRandom => offers(0x10),

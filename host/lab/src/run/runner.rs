@@ -146,11 +146,37 @@ pub enum Event {
         /// How it came out.
         verdict: Verdict,
     },
+    /// Somebody is asked to do something at the reader.
+    Asked {
+        /// Target.
+        target: usize,
+        /// What.
+        ask: Ask,
+    },
     /// A target is done, or could not be opened.
     Done {
         /// Target.
         target: usize,
     },
+}
+
+/// What a case asks of the person at the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Take the card out, or unplug the reader.
+    TakeOut,
+    /// Put it back.
+    PutBack,
+}
+
+impl Ask {
+    /// Key of its text.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::TakeOut => "lab-ask-take-out",
+            Self::PutBack => "lab-ask-put-back",
+        }
+    }
 }
 
 /// Reports of the targets, growing while the run goes on.
@@ -304,6 +330,7 @@ impl Worker {
                             figures: &mut figures,
                             rng,
                             options: &self.options,
+                            ask: &|ask| self.tell(Event::Asked { target: self.index, ask }),
                             remarks,
                         };
                         let verdict = (test.run)(&mut context);

@@ -187,7 +187,7 @@ impl Bench for SimulatedBench {
 
     fn can(&mut self, need: Need) -> bool {
         match need {
-            Need::Reader => false,
+            Need::Reader | Need::Attended => false,
             Need::RMac => self.i() & 0x20 != 0,
             Need::NoRMac => self.i() & 0x20 == 0,
             Need::REncryption => self.i() & 0x40 != 0,

@@ -116,6 +116,8 @@ pub enum Need {
     Channels,
     /// LOAD of packages.
     Load,
+    /// Somebody at the reader, who takes the card out when asked to.
+    Attended,
     /// The card opens channels at that security level: i offers it, and the card asks for no more, as production cards do.
     Level(SecurityLevel),
     /// The card's life cycle is before SECURED.
@@ -126,7 +128,7 @@ pub enum Need {
 
 impl Need {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NoRMac,
         Self::Simulator,
         Self::Reader,
@@ -138,6 +140,7 @@ impl Need {
         Self::S8,
         Self::Channels,
         Self::Load,
+        Self::Attended,
         Self::Level(SecurityLevel::NONE),
         Self::Level(SecurityLevel::L01),
         Self::Level(SecurityLevel::L03),
@@ -162,6 +165,7 @@ impl Need {
             Self::S8 => "s8",
             Self::Channels => "channels",
             Self::Load => "load",
+            Self::Attended => "attended",
             Self::Level(level) => match level.value() {
                 0x33 => "level-33",
                 0x13 => "level-13",
