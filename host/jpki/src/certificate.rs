@@ -73,8 +73,7 @@ impl Cert {
 
     /// The bytes that the issuer signed.
     pub fn signed_bytes(&self) -> &[u8] {
-        // The whole was parsed before, so neither object can be missing.
-        Tlv::read(&self.der).and_then(|(outer, _)| Tlv::read(outer.value)).map_or(&[], |(tbs, _)| tbs.raw)
+        signed_part(&self.der)
     }
 
     /// The issuer's signature.
@@ -164,6 +163,12 @@ impl Cert {
             None => Ok(None),
         }
     }
+}
+
+/// What the signature over a certificate or revocation list covers: the first object in it. The whole was parsed before, so
+/// neither object can be missing.
+pub(crate) fn signed_part(der: &[u8]) -> &[u8] {
+    Tlv::read(der).and_then(|(outer, _)| Tlv::read(outer.value)).map_or(&[], |(part, _)| part.raw)
 }
 
 /// The RSA key of a SubjectPublicKeyInfo that someone else wrote. Moduli outside 1024 to 4096 bits and even ones are no RSA

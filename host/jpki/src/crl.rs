@@ -8,7 +8,6 @@ use const_oid::db::rfc5280::{
 };
 use const_oid::ObjectIdentifier;
 use der::Decode;
-use jpkise_wire::tlv::Tlv;
 use serde::Serialize;
 use time::OffsetDateTime;
 use x509_cert::crl::{CertificateList, RevokedCert};
@@ -17,9 +16,8 @@ use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{CrlDistributionPoints, CrlReason, KeyUsage};
 use x509_cert::ext::Extension;
 
-use crate::certificate::{moment, Cert, CertificateError};
-use crate::oid::sha256_with_rsa;
-use crate::verify::{verify_message, SignatureError};
+use crate::certificate::{moment, signed_part, Cert, CertificateError};
+use crate::verify::{verify_signed_part, SignatureError};
 
 /// Why a list says nothing of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,18 +158,12 @@ impl RevocationList {
     }
 
     fn verify(&self, ca: &Cert) -> Result<(), CrlError> {
-        let algorithm = sha256_with_rsa().oid;
-        let same = self.parsed.signature_algorithm.oid == algorithm
-            && self.parsed.tbs_cert_list.signature.oid == algorithm;
-        let may = ca.extension::<KeyUsage>()?.is_none_or(|(_, usage)| usage.crl_sign());
-        if !same || !may {
+        if !ca.extension::<KeyUsage>()?.is_none_or(|(_, usage)| usage.crl_sign()) {
             return Err(CrlError::Signature);
         }
-        // The whole was parsed before, so neither object can be missing.
-        let signed = Tlv::read(&self.der).and_then(|(outer, _)| Tlv::read(outer.value));
-        let signed = signed.map_err(|_| CrlError::Signature)?.0.raw;
+        let algorithms = [&self.parsed.signature_algorithm, &self.parsed.tbs_cert_list.signature];
         let signature = self.parsed.signature.as_bytes().unwrap_or(&[]);
-        Ok(verify_message(&ca.public_key()?, signed, signature)?)
+        Ok(verify_signed_part(&ca.public_key()?, algorithms, signed_part(&self.der), signature)?)
     }
 
     /// Section 5.2: delta and indirect lists and whatever else is critical are refused, partitions are told apart.

@@ -6,6 +6,7 @@ use rsa::traits::PublicKeyParts;
 use rsa::{Pkcs1v15Sign, Pss, RsaPublicKey};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use spki::AlgorithmIdentifierOwned;
 use time::OffsetDateTime;
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage,
@@ -58,11 +59,21 @@ pub fn verify_scheme(
 /// Whether `certificate` was signed with `key`, sha256WithRSAEncryption.
 pub fn verify_signed_by(certificate: &Cert, key: &RsaPublicKey) -> Result<(), SignatureError> {
     let parsed = certificate.parsed();
-    let algorithm = sha256_with_rsa().oid;
-    if parsed.signature_algorithm.oid != algorithm || parsed.tbs_certificate.signature.oid != algorithm {
+    let algorithms = [&parsed.signature_algorithm, &parsed.tbs_certificate.signature];
+    verify_signed_part(key, algorithms, certificate.signed_bytes(), certificate.signature())
+}
+
+/// Whether a signed object of X.509 is `key`'s: both places that name the algorithm say sha256WithRSAEncryption.
+pub(crate) fn verify_signed_part(
+    key: &RsaPublicKey,
+    algorithms: [&AlgorithmIdentifierOwned; 2],
+    signed: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    if algorithms.iter().any(|algorithm| algorithm.oid != sha256_with_rsa().oid) {
         return Err(SignatureError);
     }
-    verify_message(key, certificate.signed_bytes(), certificate.signature())
+    verify_message(key, signed, signature)
 }
 
 /// One thing that is checked of a chain.
