@@ -14,17 +14,7 @@ use crate::report::{engine, HtmlError, Words};
 const TEMPLATE: &str = include_str!("../../templates/compare.html");
 
 /// Keys that the template puts together.
-const DYNAMIC: [&str; 29] = [
-    "lab-verdict-passed",
-    "lab-verdict-failed",
-    "lab-verdict-broken",
-    "lab-verdict-skipped",
-    "lab-skip-needs",
-    "lab-skip-changes",
-    "lab-skip-for-good",
-    "lab-skip-state",
-    "lab-skip-stopped",
-    "lab-skip-card-gone",
+const DYNAMIC: [&str; 19] = [
     "lab-compare-manifest-whole",
     "lab-compare-manifest-changed",
     "lab-compare-manifest-no-manifest",

@@ -146,6 +146,7 @@ fn placeholder(name: &str) -> String {
 fn said(words: &Words<'_>, template: &'static str, dynamic: &[&str]) -> Arc<Vec<(String, String)>> {
     let mut keys: Vec<&str> =
         template.split("t(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    keys.extend(VERDICTS);
     keys.extend(dynamic);
     let values: Vec<(String, String)> =
         VALUES.iter().map(|name| ((*name).to_owned(), placeholder(name))).collect();
@@ -155,8 +156,8 @@ fn said(words: &Words<'_>, template: &'static str, dynamic: &[&str]) -> Arc<Vec<
 /// Names of values that texts of the page may carry.
 const VALUES: [&str; 4] = ["count", "detail", "line", "number"];
 
-/// Keys that the template puts together.
-const DYNAMIC: [&str; 12] = [
+/// Keys that every page's template puts together: how a case came out.
+const VERDICTS: [&str; 10] = [
     "lab-verdict-passed",
     "lab-verdict-failed",
     "lab-verdict-broken",
@@ -167,9 +168,10 @@ const DYNAMIC: [&str; 12] = [
     "lab-skip-state",
     "lab-skip-stopped",
     "lab-skip-card-gone",
-    "lab-kind-simulated",
-    "lab-kind-reader",
 ];
+
+/// Keys that this page's template puts together.
+const DYNAMIC: [&str; 2] = ["lab-kind-simulated", "lab-kind-reader"];
 
 fn suites<'r>(report: &'r RunReport, is_japanese: bool) -> Vec<SuiteTable<'r>> {
     let mut tables: Vec<SuiteTable<'r>> = Vec::new();
