@@ -86,16 +86,7 @@ impl Bench for MadBench {
         self.tape.clone()
     }
     fn bring(&mut self, state: CardState) -> Result<Values, BenchError> {
-        let mut values = Maker::common_values(None);
-        if state != CardState::Any {
-            let mut way = vec![state];
-            while let Some(before) = way.last().copied().and_then(Maker::before) {
-                way.push(before);
-            }
-            for next in way.into_iter().rev() {
-                self.maker.step(&mut self.card, next, &mut values)?;
-            }
-        }
+        let values = self.maker.reach(&mut self.card, state, None, None)?;
         self.card.reset()?;
         Ok(values)
     }

@@ -160,23 +160,7 @@ impl ReaderBench {
         let Some(maker) = &mut self.maker else {
             return Err(BenchError::state(state, "no issuer keys were given"));
         };
-        let mut way = vec![state];
-        while let Some(before) = way.last().copied().and_then(Maker::before) {
-            way.push(before);
-        }
-        // From the state it is in, if that lies on the way.
-        let known = self.is_in.take();
-        let start = known.as_ref().and_then(|(is_in, _)| way.iter().position(|s| s == is_in));
-        let mut values = match (start, known) {
-            (Some(at), Some((_, values))) => {
-                way.truncate(at);
-                values
-            }
-            _ => Maker::common_values(self.isd),
-        };
-        for next in way.into_iter().rev() {
-            maker.step(&mut self.card, next, &mut values)?;
-        }
+        let values = maker.reach(&mut self.card, state, self.is_in.take(), self.isd)?;
         self.is_in = Some((state, values.clone()));
         Ok(values)
     }

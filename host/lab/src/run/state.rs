@@ -102,6 +102,33 @@ impl Maker {
         }
     }
 
+    /// Brings the card to `state`: from the state it is `known` to be in, if that lies on the way, else from the beginning, with
+    /// the values that every state has.
+    pub fn reach(
+        &mut self,
+        card: &mut LabCard,
+        state: CardState,
+        known: Option<(CardState, Values)>,
+        isd: Option<Aid>,
+    ) -> Result<Values, BenchError> {
+        let mut way = vec![state];
+        while let Some(before) = way.last().copied().and_then(Self::before) {
+            way.push(before);
+        }
+        let start = known.as_ref().and_then(|(is_in, _)| way.iter().position(|s| s == is_in));
+        let mut values = match (start, known) {
+            (Some(at), Some((_, values))) => {
+                way.truncate(at);
+                values
+            }
+            _ => Self::common_values(isd),
+        };
+        for next in way.into_iter().rev() {
+            self.step(card, next, &mut values)?;
+        }
+        Ok(values)
+    }
+
     /// Values that every state has.
     pub fn common_values(isd: Option<Aid>) -> Values {
         let aid = |aid: Aid| aid.as_bytes().to_vec();

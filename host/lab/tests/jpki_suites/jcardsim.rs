@@ -100,26 +100,6 @@ impl JCardSimBench {
         debug_assert_eq!(Ef::TOKEN_INFO.short_id(), 0x06);
         Some(seen)
     }
-
-    fn make(&mut self, state: CardState) -> Result<Values, BenchError> {
-        let mut way = vec![state];
-        while let Some(before) = way.last().copied().and_then(Maker::before) {
-            way.push(before);
-        }
-        let known = self.is_in.take();
-        let start = known.as_ref().and_then(|(is_in, ..)| way.iter().position(|s| s == is_in));
-        let mut values = match (start, known) {
-            (Some(at), Some((_, values, _))) => {
-                way.truncate(at);
-                values
-            }
-            _ => Maker::common_values(self.isd),
-        };
-        for next in way.into_iter().rev() {
-            self.maker.step(&mut self.card, next, &mut values)?;
-        }
-        Ok(values)
-    }
 }
 
 impl Bench for JCardSimBench {
@@ -141,7 +121,8 @@ impl Bench for JCardSimBench {
         let values = match &self.is_in {
             Some((is_in, values, _)) if *is_in == state => values.clone(),
             _ => {
-                let values = self.make(state)?;
+                let known = self.is_in.take().map(|(is_in, values, _)| (is_in, values));
+                let values = self.maker.reach(&mut self.card, state, known, self.isd)?;
                 let seen = self.seen(&values).unwrap_or_default();
                 self.is_in = Some((state, values.clone(), seen));
                 values
