@@ -17,7 +17,7 @@ use jpkise_lab::report::{self, ReportError, RunReport, SuiteTitle, Words};
 use jpkise_lab::run::bench::{Bench, BenchError, TargetKind};
 use jpkise_lab::run::identity::card_id;
 use jpkise_lab::run::reader::{ReaderBench, ReaderOptions};
-use jpkise_lab::run::runner::{self, Event, Item, Options, Planned, Target};
+use jpkise_lab::run::runner::{self, is_wanted, Event, Item, Options, Planned, Target};
 use jpkise_lab::run::simulated::SimulatedBench;
 use jpkise_lab::run::{Mismatch, Skip, Tape, TargetReport, Verdict};
 use jpkise_lab::simulator::{self, ProfileSource, StartError};
@@ -98,8 +98,7 @@ fn chosen(mut items: Vec<Item>, only: &[String]) -> Result<Vec<Item>, CliError> 
             return Err(error);
         }
     }
-    let is_wanted = |case: &String| only.is_empty() || only.iter().any(|name| case.starts_with(name));
-    items.retain(|item| item.cases().iter().any(|planned| is_wanted(&planned.case)));
+    items.retain(|item| item.cases().iter().any(|planned| is_wanted(only, &planned.case)));
     Ok(items)
 }
 
@@ -228,7 +227,7 @@ pub fn speaker(language: Language) -> impl Fn(&str, &[(String, String)]) -> Stri
 /// What would be run, in the order of the suites. Nothing is opened, nothing written.
 fn plan(app: &App, items: &[Item], only: &[String]) -> Result<(), CliError> {
     let mut cases: Vec<Planned<'_>> = items.iter().flat_map(Item::cases).collect();
-    cases.retain(|c| only.is_empty() || only.iter().any(|only| c.case.starts_with(only)));
+    cases.retain(|planned| is_wanted(only, &planned.case));
     let width = cases.iter().map(|c| c.case.chars().count()).max().unwrap_or_default();
     let is_japanese = app.messages.language() == Language::Ja;
     for planned in &cases {

@@ -7,14 +7,12 @@ use std::rc::Rc;
 
 use jpkise_card::trace::{create_file, Record, StartRecord, TraceReader, Watcher};
 use jpkise_gp::keys::KeySource;
-use jpkise_gp::scp03::Session;
-use jpkise_gp::workflow::read_identity;
 use jpkise_lab::replay::plan::{plan, Step, Way};
 use jpkise_lab::replay::stage::{KeptCards, Stage, Watch};
 use jpkise_lab::replay::{
     needs_cards, needs_keys, replay, Given, Item, Outcome, ReplayError, Replayed, Ring, Terms, SCHEMA,
 };
-use jpkise_lab::run::identity::{card_id, told};
+use jpkise_lab::run::identity::card_id_of;
 use jpkise_lab::run::Tape;
 use jpkise_lab::simulator::{ProfileSource, StartError};
 use jpkise_lab::suite::model::Changes;
@@ -28,7 +26,7 @@ use super::jpki::secret::{Given as One, Secrets};
 use super::lab_compare::both;
 use crate::app::{talk_line, App};
 use crate::args::{LabReplayArgs, Runtime};
-use crate::connect::{with_card, AnyCard, Target};
+use crate::connect::{with_card, Target};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::explain::{file_not_read, file_not_written, trace_not_read};
@@ -160,22 +158,12 @@ fn most(arguments: &LabReplayArgs, target: &mut Target) -> Result<Changes, CliEr
         return Ok(Changes::ForGood);
     }
     let Some(wanted) = &arguments.destructive else { return Ok(Changes::Nothing) };
-    let found = identity(&mut target.card);
+    let found = card_id_of(&mut target.card);
     if *wanted != found {
         let text = Text::new("lab-replay-other-card").with("found", found).with("wanted", wanted);
         return Err(CliError::new(Exit::Policy, text));
     }
     Ok(if arguments.for_good { Changes::ForGood } else { Changes::Content })
-}
-
-fn identity(card: &mut AnyCard) -> String {
-    let mut facts = vec![("atr".to_owned(), hex::encode_upper(card.atr()))];
-    if let Ok(mut session) = Session::select(card, None) {
-        if let Ok(identity) = read_identity(&mut session) {
-            facts.extend(told(&identity).into_iter().map(|(name, value)| (name.to_owned(), value)));
-        }
-    }
-    card_id(&facts)
 }
 
 /// Values of the options or the environment; on a simulated card, where there are none, the laboratory's own.
@@ -337,7 +325,7 @@ fn hint(app: &App, target: &mut Target, all: &[(&Path, Replayed)], terms: Terms)
     let held = |id: &str| all.iter().filter_map(|(_, found)| found.reasons.get(id)).sum::<usize>();
     let count = held("changes") + held("for-good");
     if count > 0 && terms.most == Changes::Nothing {
-        let card = identity(&mut target.card);
+        let card = card_id_of(&mut target.card);
         app.talk(&Text::new("lab-replay-held-back").with("count", count).with("card", card));
     }
 }

@@ -1,5 +1,6 @@
 //! Who the card is: what everybody may ask, asked once per target.
 
+use jpkise_card::{Card, Transport};
 use jpkise_gp::identity::Identity;
 use jpkise_gp::scp03::Session;
 use jpkise_gp::workflow::read_identity;
@@ -49,6 +50,14 @@ pub fn told(identity: &Identity) -> Vec<(&'static str, String)> {
         facts.extend(sets.iter().map(|(kvn, n)| ("keys", format!("KVN {kvn:02X}, AES-{}", n * 8))));
     }
     facts
+}
+
+/// [`card_id`] of a card, asked now.
+pub fn card_id_of<T: Transport>(card: &mut Card<T>) -> String {
+    let mut facts = vec![("atr".to_owned(), hex::encode_upper(card.atr()))];
+    let identity = Session::select(card, None).ok().and_then(|mut session| read_identity(&mut session).ok());
+    facts.extend(identity.iter().flat_map(told).map(|(name, value)| (name.to_owned(), value)));
+    card_id(&facts)
 }
 
 /// The identity by which a card is named for `--destructive`: IIN and CIN where it has them, else the

@@ -107,10 +107,15 @@ pub struct Options {
     pub stop: Arc<AtomicBool>,
 }
 
+/// Whether a case, as `suite/id`, begins as one of `only` does; all do where there is none.
+pub fn is_wanted(only: &[String], case: &str) -> bool {
+    only.is_empty() || only.iter().any(|only| case.starts_with(only))
+}
+
 impl Options {
     /// Whether a case, as `suite/id`, is to be run.
     pub fn wants(&self, case: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| case.starts_with(only))
+        is_wanted(&self.only, case)
     }
 
     /// Whether to stop.
