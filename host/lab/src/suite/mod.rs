@@ -25,14 +25,16 @@
 //! |---|---|
 //! | [`bytes`] | expressions that give bytes |
 //! | [`pattern`] | what bytes must look like, and what to keep of them |
-//! | [`model`] | suites, cases, steps |
+//! | [`model`] | suites, cases, steps; what a case needs and leaves (`needs`), what must come of a step (`expectation`) |
 //! | [`read`] | from TOML to the model: tables and loops unrolled, everything checked |
 //!
 //! `docs/lab.md` describes the format for those who write suites.
 
 pub mod bytes;
 mod check;
+mod expectation;
 pub mod model;
+mod needs;
 pub mod pattern;
 pub mod read;
 mod signature;
