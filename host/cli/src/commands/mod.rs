@@ -9,8 +9,6 @@ mod doctor;
 mod gp;
 mod jpki;
 mod lab;
-mod lab_compare;
-mod lab_replay;
 mod omapi;
 mod readers;
 mod sim;

@@ -18,7 +18,7 @@ use crate::explain::{file_not_read, file_not_written, meaning};
 use crate::i18n::Text;
 use crate::table::{list, listing};
 
-use super::lab::speaker;
+use super::speaker;
 
 /// Longest value shown on a line; the page and the JSON object have all of it.
 const SHOWN: usize = 72;

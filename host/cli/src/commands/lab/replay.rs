@@ -22,8 +22,8 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 
-use super::jpki::secret::{Given as One, Secrets};
-use super::lab_compare::both;
+use super::super::jpki::secret::{Given as One, Secrets};
+use super::compare::both;
 use crate::app::{talk_line, App};
 use crate::args::{LabReplayArgs, Runtime};
 use crate::connect::{with_card, Target};
