@@ -123,7 +123,8 @@ fn transport_error(error: Error, reader: &str) -> TransportError {
         Error::UnknownReader | Error::NoReadersAvailable => TransportError::NoReader(reader.to_owned()),
         // NotTransacted is what a driver's broken line to the card comes out as.
         Error::RemovedCard | Error::ReaderUnavailable | Error::NotTransacted => TransportError::Removed,
-        Error::ResetCard => TransportError::Reset,
+        // ProtoMismatch: another program's reset that fell together with ours left no protocol behind.
+        Error::ResetCard | Error::ProtoMismatch => TransportError::Reset,
         Error::SharingViolation => TransportError::Busy,
         other => TransportError::Pcsc(format!("{other:?}")),
     }
@@ -141,6 +142,7 @@ mod tests {
             (Error::UnknownReader, "no reader: R"),
             (Error::RemovedCard, "the card was removed or the connection was lost"),
             (Error::ResetCard, "the card was reset by another program"),
+            (Error::ProtoMismatch, "the card was reset by another program"),
             (Error::SharingViolation, "the card is held by another program"),
             (Error::UnresponsiveCard, "PC/SC: UnresponsiveCard"),
         ] {

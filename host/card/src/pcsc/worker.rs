@@ -261,15 +261,27 @@ fn connect(reader: &str, share: ShareMode) -> Result<(Card, Context, Opened), Tr
     let name = CString::new(reader).map_err(|_| TransportError::NoReader(reader.to_owned()))?;
     let card =
         context.connect(&name, share, Protocols::ANY).map_err(|error| transport_error(error, reader))?;
+    match opened(&card, &context, name, reader) {
+        Ok(opened) => Ok((card, context, opened)),
+        // The card of whoever reset it meanwhile is not ours to reset.
+        Err(error) => {
+            let _ = card.disconnect(Disposition::LeaveCard);
+            Err(error)
+        }
+    }
+}
+
+fn opened(card: &Card, context: &Context, name: CString, reader: &str) -> Result<Opened, TransportError> {
     let status = card.status2_owned().map_err(|error| transport_error(error, reader))?;
     let atr = status.atr().to_vec();
     let t0 = status.protocol2() == Some(Protocol::T0);
-    let capabilities = capability::detect(&card, reader, &atr, t0);
-    let seat = look_at(&context, name, reader)?;
-    if !seat.has_card() {
-        return Err(TransportError::Removed);
+    let capabilities = capability::detect(card, reader, &atr, t0);
+    let seat = look_at(context, name, reader)?;
+    if seat.has_card() {
+        Ok(Opened { atr, capabilities, seat })
+    } else {
+        Err(TransportError::Removed)
     }
-    Ok((card, context, Opened { atr, capabilities, seat }))
 }
 
 /// The reader as it is now.
